@@ -1,0 +1,36 @@
+//go:build unix
+
+// A process group of its own for nix, so that whatever nix starts can be stopped with it.
+
+package nixbuild
+
+import (
+	"context"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// runGroup runs cmd as the leader of a new session. When ctx ends, the group is interrupted, and killed if it has not ended within
+// grace. A new session rather than only a new group: a background group that asks its terminal for a passphrase is stopped and
+// would never end; without a terminal it fails.
+func runGroup(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	dieWithParent(cmd.SysProcAttr)
+	cmd.WaitDelay = grace + time.Second
+	var deadline *time.Timer
+	cmd.Cancel = func() error {
+		group := -cmd.Process.Pid
+		deadline = time.AfterFunc(grace, func() { syscall.Kill(group, syscall.SIGKILL) })
+		return syscall.Kill(group, syscall.SIGINT)
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err := cmd.Wait()
+	if deadline != nil { // Wait returns after Cancel has
+		deadline.Stop()
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what ignored the interrupt and outlived its leader
+	}
+	return err
+}
