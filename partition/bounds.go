@@ -1,0 +1,31 @@
+// This file compares the partitions with the image's size and with each other.
+
+package partition
+
+// checkBounds fails where a partition ends beyond the image: the image is not whole.
+func (t *Table) checkBounds(size int64) error {
+	for _, p := range t.Partitions {
+		if p.End() > size {
+			return failf(ErrTruncated, "the image is truncated: partition %d ends at byte %d, the image has %d bytes", p.Number, p.End(), size)
+		}
+	}
+	return nil
+}
+
+// warnOverlaps names every pair of partitions that share bytes. That is no error here: installation media are made so on
+// purpose (a partition over the whole of an ISO 9660 image and one inside it). It is one in Root, for the partition that
+// would be written to.
+func (t *Table) warnOverlaps() {
+	for i, p := range t.Partitions {
+		for _, q := range t.Partitions[:i] {
+			if overlap(p, q) {
+				t.warnf("partitions %d and %d overlap", q.Number, p.Number)
+			}
+		}
+	}
+}
+
+// overlap reports whether two partitions share bytes. An extended partition and those inside it are no such pair.
+func overlap(p, q Partition) bool {
+	return !p.extended && !q.extended && p.Start < q.End() && q.Start < p.End()
+}
