@@ -1,0 +1,56 @@
+"""Reads environment files and keyfiles with the programs that read them on a NixOS machine.
+
+usage: judge.py systemd|networkmanager, with a JSON list of base64 texts on standard input.
+systemd:        prints for each a list of [name, value] in base64, or null where systemd refuses the file.
+networkmanager: prints for each {"ssid": base64 or null, "psk": base64 or null}, or null where libnm refuses the keyfile.
+"""
+import base64, ctypes, glob, json, sys, tempfile
+
+
+def systemd(texts):
+    lib = ctypes.CDLL(sorted(glob.glob("/usr/lib/*/systemd/libsystemd-shared-*.so") + glob.glob("/usr/lib/systemd/libsystemd-shared-*.so"))[-1])
+    lib.log_set_max_level(0)
+    lib.env_name_is_valid.restype = lib.env_value_is_valid.restype = ctypes.c_bool
+    for text in texts:
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(text)
+            f.flush()
+            strv = ctypes.POINTER(ctypes.c_char_p)()
+            if lib.load_env_file(None, f.name.encode(), ctypes.byref(strv)) < 0:
+                yield None
+                continue
+        pairs = []
+        i = 0
+        while strv and strv[i] is not None:
+            name, _, value = strv[i].partition(b"=")
+            # What the manager does next: it leaves out what is no valid assignment.
+            if lib.env_name_is_valid(name) and lib.env_value_is_valid(value):
+                pairs.append([b64(name), b64(value)])
+            i += 1
+        yield pairs
+
+
+def networkmanager(texts):
+    import gi
+    gi.require_version("NM", "1.0")
+    from gi.repository import GLib, NM
+    for text in texts:
+        keyfile = GLib.KeyFile()
+        try:
+            keyfile.load_from_bytes(GLib.Bytes.new(text), GLib.KeyFileFlags.NONE)
+            c = NM.keyfile_read(keyfile, "/tmp", NM.KeyfileHandlerFlags.NONE, None)
+        except GLib.Error:
+            yield None
+            continue
+        wifi, security = c.get_setting_wireless(), c.get_setting_wireless_security()
+        ssid = wifi.get_ssid() if wifi else None
+        psk = security.get_psk() if security else None
+        yield {"ssid": b64(ssid.get_data()) if ssid else None, "psk": b64(psk.encode()) if psk is not None else None}
+
+
+def b64(b):
+    return base64.b64encode(b).decode()
+
+
+texts = [base64.b64decode(t) for t in json.load(sys.stdin)]
+json.dump(list({"systemd": systemd, "networkmanager": networkmanager}[sys.argv[1]](texts)), sys.stdout)
