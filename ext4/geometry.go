@@ -1,0 +1,222 @@
+package ext4
+
+// This file is pure arithmetic: where groups, descriptors, bitmaps and inodes are, from the superblock's numbers, which are
+// checked here once so that nothing divides by zero or allocates by an unchecked field later.
+
+import (
+	"boringboot/ext4/internal/format"
+)
+
+// The integer types that must not be mixed.
+type (
+	FSBlock   = format.FSBlock
+	FileBlock = format.FileBlock
+	Ino       = format.Ino
+	Group     = format.Group
+)
+
+// geometry is what does not change while a file system is open.
+type geometry struct {
+	blockSize      int // bytes
+	blocks         FSBlock
+	firstDataBlock FSBlock
+	blocksPerGroup uint32
+	inodesPerGroup uint32
+	inodes         Ino
+	firstIno       Ino // the first that is not reserved
+	inodeSize      int // bytes
+	descSize       int // bytes
+	groups         Group
+	reservedGDT    uint32 // blocks kept behind the descriptors for growth
+	groupsPerFlex  Group  // 1 without flex_bg
+
+	groupCsum    bool // descriptors have a checksum, flags for uninitialised groups count
+	metadataCsum bool
+	seed         uint32
+	dirIndex     bool
+	filetype     bool
+	sparse       func(Group) bool // whether the group has copies of superblock and descriptors
+}
+
+// newGeometry checks the superblock's numbers. size is the device's, in bytes.
+func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
+	if rev := format.SRevLevel.Get(sb); rev != format.RevDynamic {
+		return nil, unsupportedf("superblock: revision %d; only %d has variable inode sizes and features", rev, format.RevDynamic)
+	}
+	logSize := format.SLogBlockSize.Get(sb)
+	if logSize > 6 {
+		return nil, corruptf("superblock: s_log_block_size %d (blocks are 1 to 64 KiB)", logSize)
+	}
+	g := &geometry{
+		blockSize:      1024 << logSize,
+		blocks:         FSBlock(sb.BlocksCount()),
+		firstDataBlock: FSBlock(format.SFirstDataBlock.Get(sb)),
+		blocksPerGroup: format.SBlocksPerGroup.Get(sb),
+		inodesPerGroup: format.SInodesPerGroup.Get(sb),
+		inodes:         Ino(format.SInodesCount.Get(sb)),
+		firstIno:       Ino(format.SFirstIno.Get(sb)),
+		inodeSize:      int(format.SInodeSize.Get(sb)),
+		descSize:       format.GroupDescSize,
+		reservedGDT:    uint32(format.SReservedGDTBlocks.Get(sb)),
+		groupsPerFlex:  1,
+		metadataCsum:   sb.HasROCompat(format.ROCompatMetadataCsum),
+		seed:           sb.Seed(),
+		dirIndex:       sb.HasCompat(format.CompatDirIndex),
+		filetype:       sb.HasIncompat(format.IncompatFiletype),
+	}
+	g.groupCsum = g.metadataCsum || sb.HasROCompat(format.ROCompatGdtCsum)
+	if err := g.check(sb); err != nil {
+		return nil, err
+	}
+	if err := g.checkSize(size); err != nil {
+		return nil, err
+	}
+	g.sparse = backupRule(sb)
+	return g, nil
+}
+
+func (g *geometry) check(sb format.Superblock) error {
+	bs := uint32(g.blockSize)
+	if format.SLogClusterSize.Get(sb) != format.SLogBlockSize.Get(sb) {
+		return corruptf("superblock: s_log_cluster_size %d without bigalloc", format.SLogClusterSize.Get(sb))
+	}
+	wantFirst := FSBlock(0)
+	if bs == 1024 {
+		wantFirst = 1
+	}
+	if g.firstDataBlock != wantFirst {
+		return corruptf("superblock: s_first_data_block %d in blocks of %d bytes", g.firstDataBlock, bs)
+	}
+	if g.blocks <= g.firstDataBlock {
+		return corruptf("superblock: s_blocks_count %d", g.blocks)
+	}
+	if g.blocksPerGroup == 0 || g.blocksPerGroup%8 != 0 || g.blocksPerGroup > 8*bs {
+		return corruptf("superblock: s_blocks_per_group %d in blocks of %d bytes", g.blocksPerGroup, bs)
+	}
+	if format.SClustersPerGroup.Get(sb) != g.blocksPerGroup {
+		return corruptf("superblock: s_clusters_per_group %d, s_blocks_per_group %d", format.SClustersPerGroup.Get(sb), g.blocksPerGroup)
+	}
+	if g.inodesPerGroup == 0 || g.inodesPerGroup%8 != 0 || g.inodesPerGroup > 8*bs {
+		return corruptf("superblock: s_inodes_per_group %d in blocks of %d bytes", g.inodesPerGroup, bs)
+	}
+	if g.inodeSize < format.InodeBaseSize || g.inodeSize > g.blockSize || g.inodeSize&(g.inodeSize-1) != 0 {
+		return corruptf("superblock: s_inode_size %d in blocks of %d bytes", g.inodeSize, bs)
+	}
+	if g.firstIno < 11 || g.firstIno > Ino(g.inodesPerGroup) {
+		return corruptf("superblock: s_first_ino %d with %d inodes per group", g.firstIno, g.inodesPerGroup)
+	}
+	if sb.Has64() {
+		g.descSize = int(format.SDescSize.Get(sb))
+		if g.descSize < format.GroupDescSize64 || g.descSize > 1024 || g.descSize&(g.descSize-1) != 0 {
+			return corruptf("superblock: s_desc_size %d", g.descSize)
+		}
+	}
+	groups := (uint64(g.blocks-g.firstDataBlock) + uint64(g.blocksPerGroup) - 1) / uint64(g.blocksPerGroup)
+	if groups > 1<<32-1 || groups*uint64(g.inodesPerGroup) != uint64(g.inodes) {
+		return corruptf("superblock: s_inodes_count %d, but %d groups of %d inodes", g.inodes, groups, g.inodesPerGroup)
+	}
+	g.groups = Group(groups)
+	if uint64(g.descBlocks())+uint64(g.reservedGDT)+1 > uint64(g.blocksPerGroup) {
+		return corruptf("superblock: %d blocks of descriptors and %d reserved ones in groups of %d blocks",
+			g.descBlocks(), g.reservedGDT, g.blocksPerGroup)
+	}
+	if sb.HasIncompat(format.IncompatFlexBG) {
+		if log := format.SLogGroupsPerFlex.Get(sb); log > 31 {
+			return corruptf("superblock: s_log_groups_per_flex %d", log)
+		} else {
+			g.groupsPerFlex = 1 << log
+		}
+	}
+	return nil
+}
+
+func (g *geometry) checkSize(size int64) error {
+	if uint64(g.blocks) > 1<<62/uint64(g.blockSize) {
+		return corruptf("superblock: s_blocks_count %d in blocks of %d bytes", g.blocks, g.blockSize)
+	}
+	if want := int64(g.blocks) * int64(g.blockSize); want > size {
+		return corruptf("truncated: the file system has %d bytes, the image has %d of them", want, size)
+	}
+	return nil
+}
+
+// backupRule tells which groups have copies of the superblock and the descriptors (ext4_bg_has_super).
+func backupRule(sb format.Superblock) func(Group) bool {
+	if sb.HasCompat(format.CompatSparseSuper2) {
+		bgs := sb.BackupBGs()
+		return func(g Group) bool { return g == 0 || uint32(g) == bgs[0] || uint32(g) == bgs[1] }
+	}
+	if !sb.HasROCompat(format.ROCompatSparseSuper) {
+		return func(Group) bool { return true }
+	}
+	return func(g Group) bool {
+		return g <= 1 || g%2 == 1 && (isPower(g, 3) || isPower(g, 5) || isPower(g, 7))
+	}
+}
+
+func isPower(g, base Group) bool {
+	for g > 1 && g%base == 0 {
+		g /= base
+	}
+	return g == 1
+}
+
+func (g *geometry) descBlocks() uint32 {
+	perBlock := uint32(g.blockSize / g.descSize)
+	return uint32((uint64(g.groups) + uint64(perBlock) - 1) / uint64(perBlock))
+}
+
+// descAt is a descriptor's block and its offset in it.
+func (g *geometry) descAt(group Group) (FSBlock, int) {
+	perBlock := Group(g.blockSize / g.descSize)
+	return g.firstDataBlock + 1 + FSBlock(group/perBlock), int(group%perBlock) * g.descSize
+}
+
+// superAt is the superblock's block and its offset in it.
+func (g *geometry) superAt() (FSBlock, int) {
+	return FSBlock(format.SuperblockOffset / g.blockSize), format.SuperblockOffset % g.blockSize
+}
+
+func (g *geometry) groupStart(group Group) FSBlock {
+	return g.firstDataBlock + FSBlock(group)*FSBlock(g.blocksPerGroup)
+}
+
+// groupBlocks is the number of blocks in a group: the last may be shorter.
+func (g *geometry) groupBlocks(group Group) uint32 {
+	return uint32(min(FSBlock(g.blocksPerGroup), g.blocks-g.groupStart(group)))
+}
+
+// groupOf is a block's group and its number there. The block must be at least firstDataBlock.
+func (g *geometry) groupOf(b FSBlock) (Group, uint32) {
+	rel := b - g.firstDataBlock
+	return Group(rel / FSBlock(g.blocksPerGroup)), uint32(rel % FSBlock(g.blocksPerGroup))
+}
+
+func (g *geometry) inodeGroup(ino Ino) (Group, uint32) {
+	return Group((ino - 1) / Ino(g.inodesPerGroup)), uint32((ino - 1) % Ino(g.inodesPerGroup))
+}
+
+func (g *geometry) inodeTableBlocks() uint32 {
+	perBlock := uint32(g.blockSize / g.inodeSize)
+	return (g.inodesPerGroup + perBlock - 1) / perBlock
+}
+
+// validRange tells whether n blocks from b on are within the file system and none is the superblock's.
+func (g *geometry) validRange(b FSBlock, n uint64) bool {
+	sbBlock, _ := g.superAt()
+	return b > sbBlock && b < g.blocks && n <= uint64(g.blocks-b)
+}
+
+// flexGroups is the range of groups, end excluded, whose bitmaps and inode tables mke2fs and the kernel put together.
+func (g *geometry) flexGroups(group Group) (first, end Group) {
+	first = group - group%g.groupsPerFlex
+	return first, Group(min(uint64(first)+uint64(g.groupsPerFlex), uint64(g.groups)))
+}
+
+// leafSpace is the bytes of a directory's block that entries may fill.
+func (g *geometry) leafSpace() int {
+	if g.metadataCsum {
+		return g.blockSize - format.DirTailSize
+	}
+	return g.blockSize
+}

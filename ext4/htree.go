@@ -1,0 +1,151 @@
+package ext4
+
+// This file finds names through a hashed directory's index.
+
+import (
+	"boringboot/ext4/internal/format"
+)
+
+// maxIndexLevels is the number of levels below the root without the large_dir feature.
+const maxIndexLevels = 1
+
+// dxFrame is one node on the way from the root to a leaf: the entry that was taken.
+type dxFrame struct {
+	fb   FileBlock
+	node format.DXNode
+	at   int
+}
+
+// nameHash is a name's hash by a directory's hash version; s_flags says whether characters are signed.
+func (v *view) nameHash(version uint8, name []byte) (uint32, error) {
+	if version <= format.HashTEA && format.SFlags.Get(v.sb)&format.FlagUnsignedHash != 0 {
+		version += format.HashLegacyUnsigned
+	}
+	return format.DirHash(version, v.sb.HashSeed(), name)
+}
+
+// probe walks the index down to the leaf where name belongs.
+func (v *view) probe(n node, name string) (frames []dxFrame, hash uint32, err error) {
+	_, data, _, err := v.dirBlock(n, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	root, err := format.DXRoot(data, v.metadataCsum)
+	if err != nil {
+		return nil, 0, corruptf("inode %d: directory block 0: %w", n.ino, err)
+	}
+	levels := int(format.DXLevels.Get(data))
+	if levels > maxIndexLevels {
+		return nil, 0, corruptf("inode %d: directory index of %d levels", n.ino, levels)
+	}
+	version := format.DXHashVer.Get(data)
+	if hash, err = v.nameHash(version, []byte(name)); err != nil {
+		return nil, 0, unsupportedf("inode %d: %w", n.ino, err)
+	}
+	frames = append(frames, dxFrame{0, root, root.Find(hash)})
+	for range levels {
+		last := frames[len(frames)-1]
+		f, err := v.indexNode(n, last.node.Block(last.at))
+		if err != nil {
+			return nil, 0, err
+		}
+		f.at = f.node.Find(hash)
+		frames = append(frames, f)
+	}
+	return frames, hash, nil
+}
+
+// indexNode reads a node below the root.
+func (v *view) indexNode(n node, fb FileBlock) (dxFrame, error) {
+	if fb == 0 {
+		return dxFrame{}, corruptf("inode %d: the directory index points to its root", n.ino)
+	}
+	_, data, _, err := v.dirBlock(n, fb)
+	if err != nil {
+		return dxFrame{}, err
+	}
+	x, err := format.DXInner(data, v.metadataCsum)
+	if err != nil {
+		return dxFrame{}, corruptf("inode %d: directory block %d: %w", n.ino, fb, err)
+	}
+	return dxFrame{fb: fb, node: x}, nil
+}
+
+// leaf is the leaf that the frames lead to.
+func leafOf(frames []dxFrame) FileBlock {
+	last := frames[len(frames)-1]
+	return last.node.Block(last.at)
+}
+
+// next moves the frames to the following leaf if it continues the hash: its entry in the index has the lowest bit set.
+func (v *view) next(n node, frames []dxFrame, hash uint32) (bool, error) {
+	level := len(frames) - 1
+	for frames[level].at+1 >= frames[level].node.Count() {
+		if level == 0 {
+			return false, nil
+		}
+		level--
+	}
+	f := &frames[level]
+	f.at++
+	if f.node.Hash(f.at)&^1 != hash || f.node.Hash(f.at)&1 == 0 {
+		return false, nil
+	}
+	for level++; level < len(frames); level++ {
+		up := frames[level-1]
+		child, err := v.indexNode(n, up.node.Block(up.at))
+		if err != nil {
+			return false, err
+		}
+		frames[level] = child
+	}
+	return true, nil
+}
+
+// findHashed looks a name up, and gives the leaf it is in.
+func (v *view) findHashed(n node, name string) (Ino, FileBlock, error) {
+	if name == "." || name == ".." {
+		return 0, 0, corruptf("inode %d: %q looked up in the index", n.ino, name)
+	}
+	frames, hash, err := v.probe(n, name)
+	if err != nil {
+		return 0, 0, err
+	}
+	blocks, err := v.dirBlocks(n)
+	if err != nil {
+		return 0, 0, err
+	}
+	for range blocks { // a hash cannot be continued over more blocks than there are
+		fb := leafOf(frames)
+		d, ok, err := v.findInLeaf(n, fb, name)
+		if err != nil || ok {
+			return d.Ino, fb, err
+		}
+		more, err := v.next(n, frames, hash)
+		if err != nil || !more {
+			return 0, 0, err
+		}
+	}
+	return 0, 0, corruptf("inode %d: the directory index runs in a circle", n.ino)
+}
+
+func (v *view) findInLeaf(n node, fb FileBlock, name string) (found format.Dirent, ok bool, err error) {
+	if fb == 0 {
+		return found, false, corruptf("inode %d: the directory index has its root as a leaf", n.ino)
+	}
+	_, data, index, err := v.dirBlock(n, fb)
+	if err != nil {
+		return found, false, err
+	}
+	if index {
+		return found, false, corruptf("inode %d: directory block %d: an index node where a leaf belongs", n.ino, fb)
+	}
+	ok, err = v.eachInBlock(n, fb, data, func(d format.Dirent) (bool, error) {
+		if d.Ino == 0 || string(d.Name) != name {
+			return false, nil
+		}
+		found = d
+		return true, nil
+	})
+	return found, ok, err
+}

@@ -1,0 +1,132 @@
+package ext4
+
+// This file is the reading side that a file system and a transaction share: descriptors and inodes by number, each checked
+// before it is used. Over the device it is the file system, over a transaction's copies it is what the transaction has made.
+
+import (
+	"boringboot/ext4/internal/blocks"
+	"boringboot/ext4/internal/format"
+)
+
+// source gives metadata blocks one by one and file data in runs.
+type source interface {
+	blocks.Source
+	// Read fills b with the blocks from n on. Its length need not be a multiple of the block size.
+	Read(n FSBlock, b []byte) error
+}
+
+type view struct {
+	*geometry
+	sb  format.Superblock
+	src source
+}
+
+func (v *view) groupChecksum() format.GroupChecksum {
+	return format.GroupChecksum{Metadata: v.metadataCsum, Seed: v.seed, UUID: v.sb.UUID()}
+}
+
+// desc reads group's descriptor and checks its checksum and its pointers.
+func (v *view) desc(group Group) (format.GroupDesc, error) {
+	b, off := v.descAt(group)
+	block, err := v.src.Block(b)
+	if err != nil {
+		return nil, err
+	}
+	d := format.GroupDesc(block[off:][:v.descSize:v.descSize])
+	return d, v.checkDesc(group, d)
+}
+
+func (v *view) checkDesc(group Group, d format.GroupDesc) error {
+	if v.groupCsum && !v.groupChecksum().OK(group, d) {
+		return corruptf("group %d: descriptor: wrong checksum", group)
+	}
+	for _, p := range []struct {
+		name  string
+		start FSBlock
+		count uint32
+	}{
+		{"block bitmap", d.BlockBitmap(), 1},
+		{"inode bitmap", d.InodeBitmap(), 1},
+		{"inode table", d.InodeTable(), v.inodeTableBlocks()},
+	} {
+		if !v.validRange(p.start, uint64(p.count)) {
+			return corruptf("group %d: descriptor: %s at block %d", group, p.name, p.start)
+		}
+	}
+	if d.FreeBlocks() > v.groupBlocks(group) || d.FreeInodes() > v.inodesPerGroup || d.ItableUnused() > v.inodesPerGroup {
+		return corruptf("group %d: descriptor: %d free blocks, %d free and %d unused inodes",
+			group, d.FreeBlocks(), d.FreeInodes(), d.ItableUnused())
+	}
+	return nil
+}
+
+// flags are bg_flags where they mean something.
+func (v *view) flags(d format.GroupDesc) uint16 {
+	if !v.groupCsum {
+		return format.BGInodeZeroed
+	}
+	return format.BGFlags.Get(d)
+}
+
+// inodeAt is the block and the offset of an inode.
+func (v *view) inodeAt(ino Ino) (FSBlock, int, error) {
+	if ino == 0 || ino > v.inodes {
+		return 0, 0, corruptf("inode %d: there are %d", ino, v.inodes)
+	}
+	group, index := v.inodeGroup(ino)
+	d, err := v.desc(group)
+	if err != nil {
+		return 0, 0, err
+	}
+	off := uint64(index) * uint64(v.inodeSize)
+	return d.InodeTable() + FSBlock(off/uint64(v.blockSize)), int(off % uint64(v.blockSize)), nil
+}
+
+// node is an inode that was read: its number and its bytes, which are not changed through it.
+type node struct {
+	ino Ino
+	format.Inode
+}
+
+// inode reads an inode that something refers to, so it has to be in use.
+func (v *view) inode(ino Ino) (node, error) {
+	b, off, err := v.inodeAt(ino)
+	if err != nil {
+		return node{}, err
+	}
+	block, err := v.src.Block(b)
+	if err != nil {
+		return node{}, err
+	}
+	n := node{ino, format.Inode(block[off:][:v.inodeSize:v.inodeSize])}
+	return n, v.checkInode(n)
+}
+
+func (v *view) checkInode(n node) error {
+	if v.metadataCsum && !n.ChecksumOK(v.seed, n.ino) {
+		return corruptf("inode %d: wrong checksum", n.ino)
+	}
+	if v.inodeSize > format.InodeBaseSize {
+		extra := int(format.IExtraIsize.Get(n.Inode))
+		if extra%4 != 0 || format.InodeBaseSize+extra > v.inodeSize {
+			return corruptf("inode %d: i_extra_isize %d in an inode of %d bytes", n.ino, extra, v.inodeSize)
+		}
+	}
+	if format.ILinksCount.Get(n.Inode) == 0 || format.IMode.Get(n.Inode) == 0 {
+		return corruptf("inode %d: in use by a directory, but its link count is %d and its mode %#o",
+			n.ino, format.ILinksCount.Get(n.Inode), format.IMode.Get(n.Inode))
+	}
+	const strange = format.InodeInlineData | format.InodeEncrypt | format.InodeCasefold | format.InodeEAInode
+	if flags := format.IFlags.Get(n.Inode); flags&strange != 0 {
+		return corruptf("inode %d: flags %#x of a feature that the superblock does not have", n.ino, flags&strange)
+	}
+	return nil
+}
+
+// flag tells whether a bit of i_flags is set.
+func (n node) flag(bit uint32) bool { return format.IFlags.Get(n.Inode)&bit != 0 }
+
+// seedOf is where the checksums of an inode's directory and extent blocks start.
+func (v *view) seedOf(n node) uint32 {
+	return format.InodeSeed(v.seed, n.ino, format.IGeneration.Get(n.Inode))
+}
