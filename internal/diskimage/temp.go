@@ -1,0 +1,193 @@
+// This file holds temporary files beside a destination: their names, their locks, and the removal of those that a killed run
+// left.
+
+package diskimage
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// A temporary file of NAME is ".NAME.boringboot-" + 16 hexadecimal digits + ".tmp".
+const (
+	tempMark   = ".boringboot-"
+	tempSuffix = ".tmp"
+	tempDigits = 16
+	// File systems limit a name to 255 bytes (some encrypting ones to 143); a longer stem is cut and told apart by its hash.
+	tempStemMax = 100
+)
+
+func tempStem(target string) string {
+	name := filepath.Base(target)
+	if len(name) > tempStemMax {
+		sum := sha256.Sum256([]byte(name))
+		cut := tempStemMax - 1 - 2*8
+		for cut > 0 && !utf8.RuneStart(name[cut]) {
+			cut--
+		}
+		name = name[:cut] + "~" + hex.EncodeToString(sum[:8])
+	}
+	return "." + name + tempMark
+}
+
+// isTempOf reports whether path is the name of a temporary file of target.
+func isTempOf(target, path string) bool {
+	rest, ok := strings.CutPrefix(filepath.Base(path), tempStem(target))
+	if !ok {
+		return false
+	}
+	digits, ok := strings.CutSuffix(rest, tempSuffix)
+	if !ok || len(digits) != tempDigits {
+		return false
+	}
+	_, err := hex.DecodeString(digits)
+	return err == nil
+}
+
+// temp is a temporary file that is open and locked.
+type temp struct {
+	file *os.File
+	path string // "" once it has no name
+}
+
+// createTemp makes a temporary file beside target: mode 0600 whatever the umask is, and locked.
+func createTemp(target string) (*temp, error) {
+	for range 100 {
+		digits := make([]byte, tempDigits/2)
+		if _, err := rand.Read(digits); err != nil {
+			return nil, err
+		}
+		path := filepath.Join(filepath.Dir(target), tempStem(target)+hex.EncodeToString(digits)+tempSuffix)
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		t := &temp{file: f, path: path}
+		lost, err := t.secure()
+		if err == nil && !lost {
+			return t, nil
+		}
+		if lost {
+			f.Close()
+			continue
+		}
+		return nil, errors.Join(err, t.remove())
+	}
+	return nil, errors.New("no name for a temporary file is free")
+}
+
+// secure takes hold of a file that was just made. Between its making and its lock another run may have taken it for a stale
+// one, locked it and removed it: then it is lost, and another is made.
+func (t *temp) secure() (lost bool, err error) {
+	// The umask may have taken the owner's own bits away.
+	if err := t.file.Chmod(0o600); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return false, err
+	}
+	if err := tryLock(t.file, true); err != nil {
+		return errors.Is(err, ErrInUse), err
+	}
+	same, err := t.named()
+	if err != nil {
+		return false, err
+	}
+	if !same {
+		return true, nil
+	}
+	makeSparse(t.file)
+	return false, nil
+}
+
+// named reports whether the file still has its name.
+func (t *temp) named() (bool, error) {
+	ours, err := t.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Lstat(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(ours, there), nil
+}
+
+// remove deletes the file. A second call, or one after rename, does nothing.
+func (t *temp) remove() error {
+	if t.file == nil {
+		return nil
+	}
+	err := removeOpen(t.file, t.path)
+	t.file, t.path = nil, ""
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// rename gives the file its final name and closes it.
+func (t *temp) rename(target string, force bool) error {
+	if err := renameOpen(t.file, t.path, target, force); err != nil {
+		return err
+	}
+	err := t.file.Close()
+	t.file, t.path = nil, ""
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// removeStale removes temporary files of target that nobody has locked: their run was killed.
+func removeStale(target string) error {
+	dir := filepath.Dir(target)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !isTempOf(target, e.Name()) || !e.Type().IsRegular() {
+			continue
+		}
+		if err := removeIfStale(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("%s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+func removeIfStale(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil // gone by now, or another user's, which is theirs to remove
+	}
+	if err != nil {
+		return pathless(err)
+	}
+	t := &temp{file: f, path: path}
+	if err := tryLock(f, true); err != nil {
+		f.Close()
+		if errors.Is(err, ErrInUse) {
+			return nil
+		}
+		return err
+	}
+	// Its run may have given it its final name since the directory was read: what has the name now is looked at.
+	if same, err := t.named(); err != nil || !same {
+		f.Close()
+		return err
+	}
+	return t.remove()
+}
