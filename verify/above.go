@@ -1,0 +1,78 @@
+// The directories above a wanted path: whoever may write to one of them may replace what is below it.
+
+package verify
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"boringboot/internal/manifest"
+)
+
+// ancestors collects the directories that one reader went through.
+type ancestors struct {
+	places map[string]attr
+	stuck  map[string]error    // where it could not go on
+	owners map[string][]uint32 // of the wanted paths below, by directory
+}
+
+func newAncestors() *ancestors {
+	return &ancestors{places: map[string]attr{}, stuck: map[string]error{}, owners: map[string][]uint32{}}
+}
+
+func (a *ancestors) add(w *way, want *manifest.Entry) {
+	for _, d := range w.dirs {
+		a.places[d.path] = d.attr
+		if !slices.Contains(a.owners[d.path], want.UID) {
+			a.owners[d.path] = append(a.owners[d.path], want.UID)
+		}
+	}
+	if w.stuck != nil {
+		a.stuck[w.stuckAt] = w.stuck
+	}
+}
+
+// pathView is a view of a directory above.
+type pathView struct {
+	path string
+	view
+}
+
+// views judges them: a directory above a path belongs to root, or to the owner of everything wanted below it, and nobody else may
+// write to it. That the sticky bit keeps others from removing a file is no excuse: they may make one where it is missing.
+func (a *ancestors) views(reader string, want []manifest.Entry) []pathView {
+	var all []pathView
+	for path, err := range a.stuck {
+		all = append(all, pathView{path, view{reader: reader, err: err}})
+	}
+	for path, at := range a.places {
+		v := view{reader: reader, attr: at, known: true}
+		for _, owner := range a.owners[path] {
+			if at.uid != 0 && at.uid != owner {
+				v.fault(codeParentOwner, "a directory above a wanted file belongs to %d:%d, who may replace what is in it", at.uid, at.gid)
+				break
+			}
+		}
+		if at.mode&0o022 != 0 {
+			f := fault{codeParentWritable, Error, fmt.Sprintf("a directory above a wanted file has the mode %04o: others than its owner may replace what is in it", at.mode)}
+			if asksFor(want, path, at.mode) {
+				f.severity = Warning
+				f.text += ", as the manifest has it"
+			}
+			v.faults = append(v.faults, f)
+		}
+		// What the readers say of it is compared as a whole; there is nothing to compare it with.
+		v.digest = fmt.Sprintf("%04o %d:%d", at.mode, at.uid, at.gid)
+		all = append(all, pathView{path, v})
+	}
+	slices.SortFunc(all, func(x, y pathView) int { return cmp.Compare(x.path, y.path) })
+	return all
+}
+
+// asksFor says whether the manifest itself gives the directory this mode.
+func asksFor(want []manifest.Entry, path string, mode uint16) bool {
+	return slices.ContainsFunc(want, func(e manifest.Entry) bool {
+		return e.Kind == manifest.Directory && e.Path == path && unixMode(e.Mode) == mode
+	})
+}

@@ -1,0 +1,207 @@
+// github.com/masahiro331/go-ext4-filesystem: reads what the others do not (no checksums, no flex_bg, block maps, inodes of 128 bytes,
+// hashed directories), and holes as zeros. It has no checks of checksums.
+//
+// Its FileInfo does not tell owners, and its ReadLink tidies targets. But it asks the cache it is given for every inode it
+// needs and hands it each that it has read; so the cache is where both come from.
+
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+
+	masahiro "github.com/masahiro331/go-ext4-filesystem/ext4"
+
+	"boringboot/verify/internal/ext4ro"
+)
+
+type masahiroExt4 struct {
+	b     *budget
+	fsys  *masahiro.FileSystem
+	cache *inodeCache
+	dirs  map[string]map[string]uint32 // inodes by name, of the directories that were read
+}
+
+// masahiroIncompat are the incompatible features that the library reads right. It ignores bits that it does not know.
+const masahiroIncompat = ext4ro.IncompatFiletype | ext4ro.IncompatRecover | ext4ro.IncompatMetaBg | ext4ro.IncompatExtents | ext4ro.Incompat64bit |
+	ext4ro.IncompatMmp | ext4ro.IncompatFlexBg | ext4ro.IncompatEaInode | ext4ro.IncompatCsumSeed | ext4ro.IncompatLargedir
+
+func openMasahiro(b *budget, ro *ext4ro.FS) (library, error) {
+	if unknown := ro.FeatureIncompat &^ masahiroIncompat; unknown != 0 {
+		return nil, fmt.Errorf("incompatible features 0x%x", unknown)
+	}
+	if !ro.OneTable() {
+		return nil, errors.New("the group descriptors are spread over the groups (meta_bg)")
+	}
+	if int64(ro.FirstDataBlock+1)*ro.BlockSize != ro.DescTable() {
+		return nil, errors.New("the group descriptors are not after the first data block (bigalloc with blocks of 1 KiB)")
+	}
+	if ro.FeatureIncompat&ext4ro.Incompat64bit != 0 && ro.DescSize != 64 {
+		return nil, fmt.Errorf("group descriptors of %d bytes", ro.DescSize)
+	}
+	cache := &inodeCache{inodes: map[string]masahiro.Inode{}}
+	fsys, err := masahiro.NewFS(*io.NewSectionReader(b, 0, b.size), cache)
+	if err != nil {
+		return nil, err
+	}
+	return &masahiroExt4{b: b, fsys: fsys, cache: cache, dirs: map[string]map[string]uint32{}}, nil
+}
+
+// inodeCache keeps the inodes that the library has read, and the order in which it asked for them.
+type inodeCache struct {
+	inodes map[string]masahiro.Inode
+	asked  []string
+}
+
+func (c *inodeCache) Add(key string, value any) bool {
+	if in, ok := value.(masahiro.Inode); ok {
+		c.inodes[key] = in
+	}
+	return false
+}
+
+func (c *inodeCache) Get(key string) (any, bool) {
+	c.asked = append(c.asked, key)
+	in, ok := c.inodes[key]
+	return in, ok
+}
+
+// key is how the library names inode ino in its cache.
+func (*inodeCache) key(ino uint32) string { return fmt.Sprintf("ext4:%d", ino) }
+
+func (*inodeCache) ino(key string) (uint32, error) {
+	n, err := strconv.ParseUint(strings.TrimPrefix(key, "ext4:"), 10, 32)
+	return uint32(n), err
+}
+
+func (l *masahiroExt4) root() (attr, error) {
+	if _, err := l.fsys.ReadDirInfo("/"); err != nil {
+		return attr{}, err
+	}
+	return l.attr(ext4ro.RootIno)
+}
+
+func (l *masahiroExt4) child(dir string, _ uint32, name string) (attr, error) {
+	names, err := l.list(dir)
+	if err != nil {
+		return attr{}, err
+	}
+	ino, ok := names[name]
+	if !ok {
+		return attr{}, fs.ErrNotExist
+	}
+	return l.attr(ino)
+}
+
+// list reads a directory. The library asks its cache for the inodes of all names last, and in their order: this is how a name
+// is matched with its inode, and type and size are compared to see that it was.
+func (l *masahiroExt4) list(dir string) (map[string]uint32, error) {
+	if names, ok := l.dirs[dir]; ok {
+		return names, nil
+	}
+	l.cache.asked = nil
+	entries, err := l.fsys.ReadDir("/" + dir)
+	if err != nil {
+		return nil, err
+	}
+	asked := l.cache.asked
+	if len(asked) < len(entries) {
+		return nil, fmt.Errorf("%d names, and %d inodes were read for them", len(entries), len(asked))
+	}
+	asked = asked[len(asked)-len(entries):]
+	names := make(map[string]uint32, len(entries))
+	for i, e := range entries {
+		ino, err := l.cache.ino(asked[i])
+		if err != nil {
+			return nil, fmt.Errorf("the library's cache: %w", err)
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		in := l.cache.inodes[asked[i]]
+		if uint16(in.Mode)&0o7777 != unixMode(info.Mode()) || in.GetSize() != info.Size() {
+			return nil, fmt.Errorf("inode %d: not the one that the library means", ino)
+		}
+		if _, twice := names[e.Name()]; twice {
+			return nil, errors.New("a directory with the same name twice")
+		}
+		names[e.Name()] = ino
+	}
+	l.dirs[dir] = names
+	return names, nil
+}
+
+func (l *masahiroExt4) attr(ino uint32) (attr, error) {
+	in, ok := l.cache.inodes[l.cache.key(ino)]
+	if !ok {
+		return attr{}, fmt.Errorf("inode %d: the library has not read it", ino)
+	}
+	a := attr{
+		ino:  ino,
+		kind: kindOf(in.Mode),
+		size: in.GetSize(),
+		mode: in.Mode & 0o7777,
+		uid:  uint32(in.UID) | uint32(in.UIDHigh)<<16,
+		gid:  uint32(in.GID) | uint32(in.GIDHigh)<<16,
+	}
+	if a.kind != kindSymlink {
+		return a, nil
+	}
+	target, err := l.target(&in)
+	if err != nil {
+		return attr{}, fmt.Errorf("inode %d: symlink: %w", ino, err)
+	}
+	a.target = target
+	return a, nil
+}
+
+// target reads a symlink's target: from the inode where it is short, else from its one block.
+func (l *masahiroExt4) target(in *masahiro.Inode) (string, error) {
+	sb := l.fsys.GetSuperBlock()
+	size := in.GetSize()
+	if size < 0 || size > sb.GetBlockSize() {
+		return "", fmt.Errorf("a size of %d bytes", size)
+	}
+	var block int64
+	switch {
+	case in.UsesExtents():
+		extents, err := l.fsys.Extents(in)
+		if err != nil {
+			return "", err
+		}
+		if len(extents) != 1 || extents[0].Block != 0 || extents[0].IsUninitialized() {
+			return "", fmt.Errorf("%d extents", len(extents))
+		}
+		block = int64(extents[0].StartHi)<<32 | int64(extents[0].StartLo)
+	case size < int64(len(in.BlockOrExtents)):
+		return string(in.BlockOrExtents[:size]), nil
+	default:
+		blocks, err := in.GetBlockAddresses(l.fsys)
+		if err != nil {
+			return "", err
+		}
+		if len(blocks) != 1 {
+			return "", fmt.Errorf("%d blocks", len(blocks))
+		}
+		block = int64(blocks[0])
+	}
+	buf := make([]byte, size)
+	if _, err := l.b.ReadAt(buf, block*sb.GetBlockSize()); err != nil {
+		return "", err
+	}
+	return string(buf), nil
+}
+
+func (l *masahiroExt4) content(dir, name string, a attr) (io.Reader, error) {
+	f, err := l.fsys.Open(path.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
