@@ -69,7 +69,7 @@ func (t *treeWriter) storePath(i int, name string, all []string) {
 	t.dir(base+"/bin", 0o555)
 	t.file(base+"/bin/run", t.text(1+t.rnd.IntN(30000)), 0o555)
 	t.symlink("run", base+"/bin/alias")
-	t.symlink("/nix/store/"+all[t.rnd.IntN(len(all))]+"/share/a-target-longer-than-sixty-bytes", base+"/long-link")
+	t.symlink("/nix/store/"+all[i-i%7]+"/bin/run", base+"/longer-than-an-inode-holds")
 	t.dir(base+"/share", 0o555)
 	t.file(base+"/share/empty", nil, 0o444)
 	t.file(base+"/share/note", t.text(t.rnd.IntN(200)), 0o444)
