@@ -18,19 +18,23 @@ import (
 )
 
 const (
-	// The largest window that zstd --long=31 makes. A frame that says so costs the memory only when it is filled.
-	maxZstdWindow = 2 << 30
-	// The largest dictionary of xz -9e is 64 MiB; the format allows 4 GiB, which nobody uses for images.
-	maxXZDictionary = 1 << 30
-	readBuffer      = 1 << 20
+	minWindow  = 128 << 20 // zstd's own limit unless it is told otherwise (--long); twice what xz -9 needs
+	maxWindow  = 2 << 30   // what zstd --long=31 makes, the most there is
+	readBuffer = 1 << 20
 )
 
-// newDecompressor reads format f from r.
-func newDecompressor(f Format, r io.Reader) (io.ReadCloser, error) {
+// windowLimit is the window (zstd) or dictionary (xz) that a file of so many bytes may ask for. A decoder allocates what the
+// stream states, and a few bytes can state anything: so much memory is given only to a file that is not small itself.
+func windowLimit(fileSize int64) uint64 {
+	return uint64(min(max(minWindow, min(fileSize, maxWindow)*64), maxWindow))
+}
+
+// newDecompressor reads format f from r, which has fileSize bytes.
+func newDecompressor(f Format, r io.Reader, fileSize int64) (io.ReadCloser, error) {
 	switch f {
 	case Zstd:
 		d, err := zstd.NewReader(r,
-			zstd.WithDecoderMaxWindow(maxZstdWindow),
+			zstd.WithDecoderMaxWindow(windowLimit(fileSize)),
 			zstd.WithDecoderConcurrency(min(4, runtime.GOMAXPROCS(0))), // blocks in flight
 			zstd.WithDecodeBuffersBelow(0),
 		)
@@ -41,11 +45,10 @@ func newDecompressor(f Format, r io.Reader) (io.ReadCloser, error) {
 	case XZ:
 		// mikelolasagasti/xz, a port of XZ Embedded, rather than ulikunitz/xz: a third faster on a tree of binaries and more than
 		// twice as fast on zeros, it knows the BCJ filters, and it takes a limit for the dictionary, which the stream states.
-		d, err := xz.NewReader(r, maxXZDictionary)
+		d, err := xz.NewReader(r, uint32(windowLimit(fileSize)))
 		return io.NopCloser(d), err
 	case Gzip:
-		d, err := newGzipReader(r)
-		return d, err
+		return newGzipReader(r)
 	case Bzip2:
 		return io.NopCloser(bzip2.NewReader(r)), nil
 	}
@@ -59,11 +62,11 @@ type gzipReader struct {
 	r *bufio.Reader
 }
 
-func newGzipReader(r io.Reader) (*gzipReader, error) {
+func newGzipReader(r io.Reader) (io.ReadCloser, error) {
 	br := bufio.NewReader(r) // gzip.Reader then takes no byte beyond a member's end
 	z, err := gzip.NewReader(br)
 	if err != nil {
-		return nil, err
+		return nil, midStream(err)
 	}
 	z.Multistream(false)
 	return &gzipReader{z, br}, nil
@@ -87,20 +90,29 @@ func (g *gzipReader) Read(b []byte) (int, error) {
 		}
 	}
 	if err := g.Reader.Reset(g.r); err != nil {
-		return n, err
+		return n, midStream(err)
 	}
 	g.Multistream(false)
 	return n, nil
 }
 
+// midStream is the error of a header that started: the source's end is too early there.
+func midStream(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
 // unpack writes what src holds, compressed with f, to dst, leaving out blocks of zeros, and returns its length in bytes.
 // name is the file's, for errors.
 func unpack(ctx context.Context, dst io.WriterAt, src *os.File, f Format, name string, p Progress) (int64, error) {
-	if _, err := src.Seek(0, io.SeekStart); err != nil {
+	fileSize, err := sizeOf(src)
+	if err != nil {
 		return 0, err
 	}
 	in := &sourceReader{ctx: ctx, r: src, p: p}
-	size, err := unpackStream(in, dst, f)
+	size, err := unpackStream(in, dst, f, fileSize)
 	var sink *sinkError
 	switch {
 	case err == nil:
@@ -113,14 +125,14 @@ func unpack(ctx context.Context, dst io.WriterAt, src *os.File, f Format, name s
 	return 0, &streamError{name, f, err}
 }
 
-func unpackStream(in *sourceReader, dst io.WriterAt, f Format) (size int64, err error) {
+func unpackStream(in *sourceReader, dst io.WriterAt, f Format, fileSize int64) (size int64, err error) {
 	// The decoders are fuzzed by their makers, and still index by what the stream says.
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("the decoder failed: %v", r)
 		}
 	}()
-	d, err := newDecompressor(f, bufio.NewReaderSize(in, readBuffer))
+	d, err := newDecompressor(f, bufio.NewReaderSize(in, readBuffer), fileSize)
 	if err != nil {
 		return 0, err
 	}
@@ -142,8 +154,8 @@ func (e *streamError) Error() string {
 	case errors.Is(e.err, zstd.ErrMagicMismatch), errors.Is(e.err, gzip.ErrHeader), errors.Is(e.err, xz.ErrFormat),
 		e.err == bzip2.StructuralError("bad magic value in continuation file"):
 		return fmt.Sprintf("%s: the %s stream is followed by bytes that belong to none", e.name, e.format)
-	case errors.Is(e.err, zstd.ErrWindowSizeExceeded), errors.Is(e.err, xz.ErrMemlimit):
-		return fmt.Sprintf("%s: the %s stream was made with a window that needs too much memory to unpack: %v", e.name, e.format, e.err)
+	case errors.Is(e.err, zstd.ErrWindowSizeExceeded), errors.Is(e.err, zstd.ErrDecoderSizeExceeded), errors.Is(e.err, xz.ErrMemlimit):
+		return fmt.Sprintf("%s: the %s stream asks for more memory than is given to a file of its size: %v", e.name, e.format, e.err)
 	case errors.Is(e.err, errTooLarge):
 		return fmt.Sprintf("%s: %v", e.name, e.err)
 	}

@@ -70,7 +70,7 @@ func (o *Output) compare(ctx context.Context, t *temp, p Progress) error {
 	if _, err := t.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	z, err := newDecompressor(Zstd, bufio.NewReaderSize(t.file, readBuffer))
+	z, err := newDecompressor(Zstd, bufio.NewReaderSize(t.file, readBuffer), o.size)
 	if err != nil {
 		return err
 	}
