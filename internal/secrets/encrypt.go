@@ -1,0 +1,80 @@
+// Encrypting, for files that are made on the spot: the demo's, and those of tests.
+package secrets
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/aes"
+	"github.com/getsops/sops/v3/age"
+	"github.com/getsops/sops/v3/version"
+)
+
+// Encrypt returns a SOPS file with these values, sorted by key, encrypted to age recipients ("age1…" or "ssh-ed25519 …"). Its
+// format is that of a file called name. "a/b" is b in a.
+func Encrypt(name string, values map[string]string, recipients []string) ([]byte, error) {
+	format := formatOf(name, nil)
+	var root sops.TreeBranch
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		parts := strings.Split(key, "/")
+		if format == INI && len(parts) == 1 {
+			parts = []string{"DEFAULT", key}
+		}
+		path := make([]any, len(parts))
+		for i, part := range parts {
+			path[i] = part
+		}
+		root, _ = root.Set(path, values[key])
+	}
+	return encryptTree(format, sops.TreeBranches{root}, recipients)
+}
+
+// EncryptDocument returns a plain text as a SOPS file, as "sops encrypt" would. Its format is that of a file called name.
+func EncryptDocument(name string, plaintext []byte, recipients []string) (data []byte, err error) {
+	defer recovered(name, &err)
+	format := formatOf(name, plaintext)
+	branches, err := format.store().LoadPlainFile(plaintext)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the plain text is not %s%s", name, format, atLine(err))
+	}
+	return encryptTree(format, branches, recipients)
+}
+
+func encryptTree(format Format, branches sops.TreeBranches, recipients []string) ([]byte, error) {
+	var group sops.KeyGroup
+	for _, r := range recipients {
+		mk, err := age.MasterKeyFromRecipient(r)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not an age recipient", printable(r))
+		}
+		group = append(group, mk)
+	}
+	if len(group) == 0 {
+		return nil, errors.New("no recipient to encrypt to")
+	}
+	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
+		KeyGroups:         []sops.KeyGroup{group},
+		UnencryptedSuffix: sops.DefaultUnencryptedSuffix,
+		Version:           version.Version,
+	}}
+	key, errs := tree.GenerateDataKey()
+	if len(errs) > 0 {
+		return nil, errors.New("the data key could not be encrypted to every recipient")
+	}
+	cipher := aes.NewCipher()
+	mac, err := tree.Encrypt(key, cipher)
+	if err != nil {
+		return nil, errors.New("a value has a type that sops does not encrypt")
+	}
+	tree.Metadata.LastModified = time.Now().UTC()
+	tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	if err != nil {
+		return nil, errors.New("the MAC could not be encrypted")
+	}
+	return format.store().EmitEncryptedFile(tree)
+}

@@ -1,0 +1,208 @@
+// Identities: age keys where sops looks for them, and what to say when none of them fits.
+//
+// The looking itself is sops': a MasterKey decrypts with what SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, SOPS_AGE_KEY_CMD,
+// SOPS_AGE_SSH_PRIVATE_KEY_FILE, SOPS_AGE_SSH_PRIVATE_KEY_CMD, ~/.ssh/id_ed25519, ~/.ssh/id_rsa and sops/age/keys.txt in the user's
+// configuration directory give it. This file runs it, and tells its failures apart.
+package secrets
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"unicode"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"filippo.io/age/plugin"
+	sopsage "github.com/getsops/sops/v3/age"
+)
+
+const identityHint = "name the file of your age identity in SOPS_AGE_KEY_FILE, or have the file encrypted to it as well (sops updatekeys)"
+
+// lockedError is an identity that is there and cannot be used. Its kind is ErrNoIdentity.
+type lockedError struct{ why string }
+
+func (e *lockedError) Error() string { return e.why }
+func (e *lockedError) Unwrap() error { return ErrNoIdentity }
+
+// decryptAge decrypts what mk holds, an armored age file. Errors are ErrNoIdentity, ErrWrongIdentity or ErrDamaged, without
+// the library's text.
+func decryptAge(mk *sopsage.MasterKey) (plaintext []byte, err error) {
+	if err := checkCommands(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if recover() != nil {
+			plaintext, err = nil, ErrDamaged
+		}
+	}()
+	if _, err := age.ExtractHeader(armor.NewReader(strings.NewReader(mk.EncryptedKey))); err != nil {
+		return nil, ErrDamaged
+	}
+	plaintext, err = mk.Decrypt()
+	if err == nil {
+		return plaintext, nil
+	}
+	var noMatch *age.NoIdentityMatchError
+	var noPlugin *plugin.NotFoundError
+	switch {
+	case errors.As(err, &noMatch):
+		return nil, ErrWrongIdentity
+	case errors.As(err, &noPlugin):
+		return nil, &lockedError{"an identity needs the program age-plugin-" + printable(noPlugin.Name) + ", which is not installed"}
+	case errors.Unwrap(err) == nil: // sops wraps what age says; only "found no identity" is its own
+		return nil, ErrNoIdentity
+	case strings.Contains(err.Error(), "passphrase"):
+		return nil, &lockedError{"an identity is protected by a passphrase and could not be unlocked"}
+	case strings.Contains(err.Error(), "plugin"):
+		return nil, &lockedError{"the plugin of an identity failed"}
+	}
+	return nil, ErrDamaged
+}
+
+// checkCommands refuses an empty command, on which sops would panic.
+func checkCommands() error {
+	for _, name := range []string{sopsage.SopsAgeKeyCmdEnv, sopsage.SopsAgeSshPrivateKeyCmdEnv} {
+		if v, set := os.LookupEnv(name); set && strings.TrimSpace(v) == "" {
+			return &lockedError{name + " is set but empty"}
+		}
+	}
+	return nil
+}
+
+// place is where an identity is looked for.
+type place struct {
+	name  string
+	state string // what is wrong with it; empty: an identity was found there
+	set   bool   // the user named this place, so that something wrong with it is worth telling
+}
+
+// places looks at every place again, to say what was found in it. It decrypts nothing and runs no command.
+func places() []place {
+	var all []place
+	env := func(name string, look func(value string) string) {
+		v, set := os.LookupEnv(name)
+		if !set {
+			all = append(all, place{name: name, state: "not set"})
+			return
+		}
+		all = append(all, place{name: name, state: look(v), set: true})
+	}
+	env(sopsage.SopsAgeKeyEnv, func(v string) string { return identities(strings.Fields(v)...) })
+	env(sopsage.SopsAgeKeyFileEnv, named(identityFile))
+	env(sopsage.SopsAgeKeyCmdEnv, func(string) string { return "its command gave none that fits" })
+	env(sopsage.SopsAgeSshPrivateKeyFileEnv, named(readable))
+	env(sopsage.SopsAgeSshPrivateKeyCmdEnv, func(string) string { return "its command gave none that fits" })
+	if home, err := os.UserHomeDir(); err == nil && home != "" {
+		for _, name := range []string{"id_ed25519", "id_rsa"} {
+			file := filepath.Join(home, ".ssh", name)
+			all = append(all, place{name: file, state: readable(file)})
+		}
+	}
+	if dir := configDir(); dir != "" {
+		file := filepath.Join(dir, filepath.FromSlash(sopsage.SopsAgeKeyUserConfigPath))
+		all = append(all, place{name: file, state: identityFile(file)})
+	}
+	return all
+}
+
+// describe lists places as "NAME (state)". troubled leaves out those that hold an identity and those that nobody named.
+func describe(all []place, troubled bool) []string {
+	var texts []string
+	for _, p := range all {
+		switch {
+		case p.state == "" && !troubled:
+			texts = append(texts, p.name+" (not usable)")
+		case p.state != "" && (!troubled || p.set):
+			texts = append(texts, p.name+" ("+p.state+")")
+		}
+	}
+	return texts
+}
+
+// configDir is where sops looks for sops/age/keys.txt.
+func configDir() string {
+	if dir := os.Getenv("XDG_CONFIG_HOME"); runtime.GOOS == "darwin" && dir != "" {
+		return dir
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return dir
+}
+
+func identities(lines ...string) string {
+	var ids sopsage.ParsedIdentities
+	if err := ids.Import(lines...); err != nil {
+		return "it holds something that is no age identity"
+	}
+	if len(ids) == 0 {
+		return "it is empty"
+	}
+	return ""
+}
+
+// named puts the file's name before what look says of it.
+func named(look func(file string) string) func(string) string {
+	return func(file string) string {
+		if why := look(file); why != "" {
+			return printable(file) + ": " + why
+		}
+		return ""
+	}
+}
+
+func identityFile(file string) string {
+	if why := readable(file); why != "" {
+		return why
+	}
+	data, err := readAll(file)
+	if err != nil {
+		return "cannot be read"
+	}
+	text := string(data)
+	if strings.HasPrefix(text, "age-encryption") || strings.HasPrefix(text, "-----BEGIN AGE") {
+		return ""
+	}
+	return identities(text)
+}
+
+// readable says why a file cannot be read: "" if it can.
+func readable(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			err = p.Err
+		}
+		return err.Error()
+	}
+	f.Close()
+	return ""
+}
+
+// printable makes what comes from a file or the environment fit for one line of a terminal.
+func printable(s string) string {
+	if len(s) > 200 {
+		s = s[:200] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// shortList is the first n of list, and how many more there are.
+func shortList(list []string, n int) string {
+	if len(list) <= n {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:n], ", "), len(list)-n)
+}

@@ -1,0 +1,147 @@
+// Package secrets reads files that are encrypted with SOPS (YAML, JSON, dotenv, INI) or age, in memory only.
+//
+// The cryptography and the file formats are those of github.com/getsops/sops/v3, and so are the places where identities are
+// looked for (identity.go lists them). What is different is what goes wrong: sops' and age's own error texts may quote what they were
+// reading, so none of them is passed on. Every failure has a kind for errors.Is, names the file and where there is one the key,
+// and never holds a plaintext or an identity.
+//
+// The package imports the stores of sops and not its decrypt package: that one links the command line too, and a process that
+// links it starts 3 ms later.
+package secrets
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/getsops/sops/v3"
+	"github.com/getsops/sops/v3/logging"
+)
+
+// Kinds of failure, for errors.Is. A file that is not there is fs.ErrNotExist.
+var (
+	ErrNotEncrypted  = errors.New("not encrypted")
+	ErrNoIdentity    = errors.New("no identity")
+	ErrWrongIdentity = errors.New("no identity that fits")
+	ErrDamaged       = errors.New("damaged")
+	ErrKeyMissing    = errors.New("key missing")
+	ErrValue         = errors.New("unusable value")
+)
+
+// Error is a failure, with its kind, the file and perhaps a hint.
+type Error struct {
+	File string // as it was named
+	Kind error  // one of the kinds above
+	text string
+	hint string
+}
+
+func (e *Error) Error() string { return e.File + ": " + e.text }
+func (e *Error) Unwrap() error { return e.Kind }
+
+// Hint says what the user can do about it; it may be empty.
+func (e *Error) Hint() string { return e.hint }
+
+// maxFile bounds what is read into memory: far above any file of secrets, far below what hurts.
+const maxFile = 16 << 20
+
+func init() {
+	// sops logs what it does, with keys and comments of the file, to standard error.
+	for _, l := range logging.Loggers {
+		l.SetOutput(io.Discard)
+	}
+}
+
+// File is a decrypted SOPS file.
+type File struct {
+	path     string
+	format   Format
+	branches sops.TreeBranches
+}
+
+// Name returns the path that the file was opened by.
+func (f *File) Name() string { return f.path }
+
+// Open reads and decrypts a SOPS file and checks its MAC. The format is told by the name's extension, or by the content where that
+// says nothing.
+func Open(path string) (*File, error) {
+	data, err := readAll(path)
+	if err != nil {
+		return nil, err
+	}
+	return Decrypt(path, data)
+}
+
+// Decrypt is Open for a file that was read already; path is its name.
+func Decrypt(path string, data []byte) (f *File, err error) {
+	defer recovered(path, &err)
+	format := formatOf(path, data)
+	tree, err := load(path, format, data)
+	if err != nil {
+		return nil, err
+	}
+	key, err := dataKey(path, tree.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	if err := decryptTree(path, tree, key); err != nil {
+		return nil, err
+	}
+	return &File{path: path, format: format, branches: tree.Branches}, nil
+}
+
+// recovered turns a panic of a library into an error: what it could not handle is a damaged file. The panic's value is not
+// passed on, it may hold anything.
+func recovered(path string, err *error) {
+	if recover() != nil {
+		*err = &Error{File: path, Kind: ErrDamaged, text: "damaged: the library that reads it fails on it"}
+	}
+}
+
+// readAll reads a file of at most maxFile bytes.
+func readAll(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil {
+		return nil, err
+	} else if fi.IsDir() {
+		return nil, fmt.Errorf("%s: is a directory", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, &Error{File: path, Kind: ErrDamaged, text: fmt.Sprintf("has more than %d MiB, which no file of secrets has", maxFile>>20)}
+	}
+	return data, nil
+}
+
+// Find returns the SOPS file of a host below dir: the first that exists of secrets/HOST.yaml and hosts/HOST/secrets.yaml. Where
+// none does, the error is fs.ErrNotExist.
+func Find(dir, host string) (string, error) {
+	if host == "" || host == "." || host == ".." || strings.ContainsAny(host, "/\\\x00") {
+		return "", fmt.Errorf("%q is not the name of a host", host)
+	}
+	candidates := []string{
+		filepath.Join(dir, "secrets", host+".yaml"),
+		filepath.Join(dir, "hosts", host, "secrets.yaml"),
+	}
+	for _, c := range candidates {
+		_, err := os.Stat(c)
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return "", fmt.Errorf("no SOPS file for %s: neither %s: %w", host, strings.Join(candidates, " nor "), fs.ErrNotExist)
+}
