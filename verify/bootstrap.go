@@ -45,7 +45,7 @@ func checkRole(r *reader, w *way, want *manifest.Entry, v *view) error {
 	sum := sha256.Sum256(content)
 	v.digest = hex.EncodeToString(sum[:])
 	if len(content) == 0 || len(content) > maxRole {
-		v.fault(codeWrongSize, "it is %d bytes long, which cannot be", v.attr.size)
+		v.fault(codeWrongSize, "it is empty, or longer than a file of this kind can be")
 		return nil
 	}
 	switch want.Role {
@@ -143,15 +143,21 @@ func checkEnvironment(content []byte, v *view) {
 		v.fault(codeEnvironment, "systemd or NetworkManager cannot read it: %v", err)
 		return
 	}
+	if ignored, err := netenv.Ignored(content); err == nil {
+		for _, line := range ignored {
+			v.faults = append(v.faults, fault{codeEnvironment, Warning, "systemd passes over a line of it: " + line})
+		}
+	}
 	var ssids, psks int
 	for _, e := range vars {
+		name := strings.ToUpper(e.Name)
 		switch {
-		case strings.Contains(e.Name, "SSID"):
+		case strings.Contains(name, "SSID"):
 			ssids++
 			if err := netenv.CheckSSID(e.Value); err != nil {
 				v.fault(codeSSID, "%s: %v", e.Name, err)
 			}
-		case strings.Contains(e.Name, "PSK"):
+		case strings.Contains(name, "PSK"):
 			psks++
 			if err := netenv.CheckPSK(e.Value); err != nil {
 				v.fault(codePSK, "%s: %v", e.Name, err)

@@ -59,7 +59,11 @@ func compareContent(r *reader, w *way, want *manifest.Entry, v *view) error {
 		return fmt.Errorf("%s: there is no content to compare with", want.Path)
 	}
 	if size := want.Content.Size(); v.attr.size != size {
-		v.fault(codeWrongSize, "it is %d bytes long, not %d", v.attr.size, size)
+		if want.Secret {
+			v.fault(codeWrongSize, "it is not as long as what is wanted")
+		} else {
+			v.fault(codeWrongSize, "it is %d bytes long, not %d", v.attr.size, size)
+		}
 		return nil
 	}
 	got, err := r.content(w.dir(), baseName(w.last.path), v.attr)
@@ -74,7 +78,7 @@ func compareContent(r *reader, w *way, want *manifest.Entry, v *view) error {
 	case err != nil:
 		v.err = err
 	case at >= 0:
-		v.fault(codeWrongContent, "its content differs from what is wanted, first at byte %d of %d", at, v.attr.size)
+		v.fault(codeWrongContent, "its content differs from what is wanted, first at byte %d", at)
 	}
 	return nil
 }
@@ -89,10 +93,11 @@ const compareChunk = 64 << 10
 // firstDifference compares size bytes of got and want, and returns the offset of the first that differs, or −1. A got that ends
 // early differs where it ends, and one that goes on differs at size.
 func firstDifference(got io.Reader, want io.ReaderAt, size int64) (int64, error) {
-	a, b := make([]byte, compareChunk), make([]byte, compareChunk)
+	chunk := min(compareChunk, size+1)
+	a, b := make([]byte, chunk), make([]byte, chunk)
 	var done int64
 	for done < size {
-		n := int(min(compareChunk, size-done))
+		n := int(min(chunk, size-done))
 		if m, err := want.ReadAt(b[:n], done); m < n {
 			if err == nil || err == io.EOF {
 				err = io.ErrUnexpectedEOF

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -207,3 +208,21 @@ func (r *Report) codes() []string {
 }
 
 func newContent(b []byte) manifest.Content { return bytes.NewReader(b) }
+
+// pemOf has ssh-keygen make a private key.
+func pemOf(tb testing.TB, args ...string) []byte {
+	tb.Helper()
+	testimage.Require(tb, "ssh-keygen")
+	path := filepath.Join(tb.TempDir(), "key")
+	if !strings.Contains(strings.Join(args, " "), "-N") {
+		args = append(args, "-N", "")
+	}
+	if out, err := exec.Command("ssh-keygen", append(args, "-q", "-f", path)...).CombinedOutput(); err != nil {
+		tb.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	masahiro "github.com/masahiro331/go-ext4-filesystem/ext4"
+	masahirolog "github.com/masahiro331/go-ext4-filesystem/log"
+	"go.uber.org/zap"
 
 	"boringboot/verify/internal/ext4ro"
 )
@@ -26,6 +28,9 @@ type masahiroExt4 struct {
 	cache *inodeCache
 	dirs  map[string]map[string]uint32 // inodes by name, of the directories that were read
 }
+
+// The library logs what it finds odd to standard error, which is not its to write to; what it found is in its errors too.
+func init() { masahirolog.SetLogger(zap.NewNop().Sugar()) }
 
 // masahiroIncompat are the incompatible features that the library reads right. It ignores bits that it does not know.
 const masahiroIncompat = ext4ro.IncompatFiletype | ext4ro.IncompatRecover | ext4ro.IncompatMetaBg | ext4ro.IncompatExtents | ext4ro.Incompat64bit |

@@ -29,9 +29,9 @@ type Reader struct {
 // File is a path and what the readers say of it. Where none could read it, the attributes are those that are wanted.
 type File struct {
 	Path        string   `json:"path"`
-	Kind        string   `json:"kind"` // "file", "directory", "symlink", "special file"
-	Size        int64    `json:"size"` // bytes
-	Mode        string   `json:"mode"` // four octal digits
+	Kind        string   `json:"kind"`           // "file", "directory", "symlink", "special file"
+	Size        int64    `json:"size,omitempty"` // bytes; 0 where the content is secret, as its length tells something of it
+	Mode        string   `json:"mode"`           // four octal digits
 	UID         uint32   `json:"uid"`
 	GID         uint32   `json:"gid"`
 	Above       bool     `json:"above,omitempty"` // not wanted itself: a directory on the way to what is
@@ -106,15 +106,46 @@ func (f *File) describe(want *manifest.Entry) {
 	f.Kind = wantedKind(want.Kind)
 	f.Mode = fmt.Sprintf("%04o", unixMode(want.Mode))
 	f.UID, f.GID = want.UID, want.GID
-	if want.Content != nil {
+	if want.Content != nil && !want.Secret {
 		f.Size = want.Content.Size()
 	}
 }
 
 // see fills in what a reader found.
-func (f *File) see(a attr) {
-	f.Kind, f.Size, f.UID, f.GID = a.kind, a.size, a.uid, a.gid
+func (f *File) see(a attr, secret bool) {
+	f.Kind, f.UID, f.GID = a.kind, a.uid, a.gid
 	f.Mode = fmt.Sprintf("%04o", a.mode)
+	if !secret {
+		f.Size = a.size
+	}
+}
+
+// Summary says in one line how the image was found: "verified", or what is wrong first and how much more there is.
+func (r *Report) Summary() string {
+	if r.OK() {
+		return "verified"
+	}
+	var errs []Finding
+	for _, f := range r.Findings {
+		if f.Severity != Warning {
+			errs = append(errs, f)
+		}
+	}
+	switch len(errs) {
+	case 0:
+		return "not every path was confirmed"
+	case 1:
+		return errs[0].String()
+	}
+	return fmt.Sprintf("%s; and %d more", errs[0], len(errs)-1)
+}
+
+// String is the finding in one line, without its severity.
+func (f Finding) String() string {
+	if f.Path == "" {
+		return f.Message
+	}
+	return printable(f.Path) + ": " + f.Message
 }
 
 // maxReason bounds the error of a library in a report, in bytes.
@@ -122,17 +153,21 @@ const maxReason = 240
 
 // reason makes a library's error fit for a report: one line, and not too long.
 func reason(err error) string {
-	s := strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, err.Error())
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	s := printable(strings.Join(strings.Fields(err.Error()), " "))
 	if len(s) > maxReason {
 		s = strings.ToValidUTF8(s[:maxReason], "") + "…"
 	}
 	return s
+}
+
+// printable makes a text that may come from the image fit for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 func baseName(p string) string { return path.Base(p) }

@@ -3,13 +3,14 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"boringboot/internal/manifest"
 	"boringboot/verify/internal/ext4ro"
@@ -30,50 +31,116 @@ func Contents(ctx context.Context, root io.ReaderAt, size int64, want []manifest
 
 // judge applies the rule. The content of files is left to check.
 func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Entry, check contentCheck) (*Report, error) {
-	j := &judgement{want: want, check: check, report: &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}}}
-	first := newBudget(ctx, disk, size)
-	ro, err := ext4ro.Open(first, size)
+	own := newBudget(ctx, disk, size)
+	ro, err := ext4ro.Open(own, size)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
-	budgets := []*budget{first}
-	for _, o := range openers {
-		b := newBudget(ctx, disk, size)
-		budgets = append(budgets, b)
-		r, err := openReader(o, b)
-		if err != nil {
-			j.report.Readers = append(j.report.Readers, Reader{o.name, reason(err)})
+	witnesses := hear(ctx, disk, size, want, check)
+	j := &judgement{want: want, report: &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}}}
+	left := 0
+	for _, w := range witnesses {
+		if failed := w.budget.failed(); failed != nil {
+			return nil, fmt.Errorf("verify: reading the image: %w", failed)
+		}
+		if w.refused != nil {
+			j.report.Readers = append(j.report.Readers, Reader{w.name, reason(w.refused)})
 			continue
 		}
-		j.report.Readers = append(j.report.Readers, Reader{Name: o.name})
-		j.readers = append(j.readers, r)
-	}
-	j.flags(ro)
-	err = j.paths(ctx)
-	for _, b := range budgets {
-		if failed := b.failed(); failed != nil {
-			return j.report, fmt.Errorf("verify: reading the image: %w", failed)
+		left++
+		j.report.Readers = append(j.report.Readers, Reader{Name: w.name})
+		if w.err != nil {
+			err = w.err
 		}
 	}
 	switch {
 	case ctx.Err() != nil:
-		return j.report, fmt.Errorf("verify: %w", ctx.Err())
+		return nil, fmt.Errorf("verify: %w", ctx.Err())
 	case err != nil:
-		return j.report, fmt.Errorf("verify: %w", err)
+		return nil, fmt.Errorf("verify: %w", err)
 	}
-	if len(j.readers) == 0 {
+	j.flags(ro)
+	if left == 0 {
 		j.find(codeNoReader, Error, "", "no reader can read this image, so nothing is confirmed")
 		return j.report, fmt.Errorf("verify: %w: %s", ErrNoReader, j.report.reasons())
 	}
+	j.weigh(witnesses)
 	return j.report, nil
+}
+
+// witness is one reader's account.
+type witness struct {
+	name    string
+	budget  *budget
+	refused error      // why it cannot read the image
+	err     error      // what kept it from looking that is no fault of its own
+	wanted  []view     // of the wanted paths, in their order
+	above   []pathView // of the directories above them
+}
+
+// hear has all readers look at the image, each on its own, at the same time.
+func hear(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Entry, check contentCheck) []*witness {
+	witnesses := make([]*witness, len(openers))
+	var all sync.WaitGroup
+	for i, o := range openers {
+		w := &witness{name: o.name, budget: newBudget(ctx, disk, size)}
+		witnesses[i] = w
+		all.Go(func() {
+			r, err := openReader(o, w.budget)
+			if err != nil {
+				w.refused = err
+				return
+			}
+			w.err = w.look(r, want, check)
+		})
+	}
+	all.Wait()
+	return witnesses
+}
+
+// look goes through the wanted paths.
+func (w *witness) look(r *reader, want []manifest.Entry, check contentCheck) error {
+	dirs := newAncestors()
+	for i := range want {
+		if err := r.budget.ctx.Err(); err != nil {
+			return err
+		}
+		v, way, err := lookAt(r, &want[i], check)
+		if err != nil {
+			return err
+		}
+		w.wanted = append(w.wanted, v)
+		dirs.add(way, &want[i])
+	}
+	w.above = dirs.views(r.name, want)
+	return nil
+}
+
+// lookAt has one reader look at one wanted path.
+func lookAt(r *reader, want *manifest.Entry, check contentCheck) (view, *way, error) {
+	v := view{reader: r.name}
+	way, err := r.walk(want.Path)
+	var o *obstacle
+	switch {
+	case errors.As(err, &o):
+		v.fault(o.code, "%s", o.text)
+		return v, way, nil
+	case err != nil:
+		v.err = err
+		return v, way, nil
+	}
+	v.attr, v.known = way.last.attr, true
+	compareAttr(&v, want)
+	if want.Kind == manifest.File && v.attr.kind == kindFile {
+		err = check(r, way, want, &v)
+	}
+	return v, way, err
 }
 
 // judgement is a report in the making.
 type judgement struct {
-	want    []manifest.Entry
-	check   contentCheck
-	readers []*reader
-	report  *Report
+	want   []manifest.Entry
+	report *Report
 }
 
 func (j *judgement) find(code, severity, path, format string, args ...any) {
@@ -121,32 +188,28 @@ type row struct {
 	views []view
 }
 
-// paths has every reader look at every path.
-func (j *judgement) paths(ctx context.Context) error {
+// weigh brings together what the readers say of each path.
+func (j *judgement) weigh(witnesses []*witness) {
 	wanted := make([]*row, len(j.want))
+	own := map[string]*row{}
 	for i := range j.want {
 		wanted[i] = &row{path: j.want[i].Path, want: &j.want[i]}
+		own[j.want[i].Path] = wanted[i]
 	}
 	above := map[string]*row{}
-	for _, r := range j.readers {
-		dirs := newAncestors()
-		for _, w := range wanted {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			v, way, err := j.look(r, w.want)
-			if err != nil {
-				return err
-			}
-			w.views = append(w.views, v)
-			dirs.add(way, w.want)
+	for _, w := range witnesses {
+		if w.refused != nil {
+			continue
 		}
-		for _, v := range dirs.views(r.name, j.want) {
-			// A directory that is wanted itself has one row.
-			if i := slices.IndexFunc(j.want, func(e manifest.Entry) bool { return e.Path == v.path }); i >= 0 {
-				own := &wanted[i].views[len(wanted[i].views)-1]
-				own.faults = append(own.faults, v.faults...)
-				continue // what the readers say of it is compared with what is wanted
+		for i, v := range w.wanted {
+			wanted[i].views = append(wanted[i].views, v)
+		}
+		for _, v := range w.above {
+			// A directory that is wanted itself has one row, and is compared with what is wanted of it.
+			if r := own[v.path]; r != nil {
+				last := &r.views[len(r.views)-1]
+				last.faults = append(last.faults, v.faults...)
+				continue
 			}
 			if above[v.path] == nil {
 				above[v.path] = &row{path: v.path}
@@ -154,36 +217,12 @@ func (j *judgement) paths(ctx context.Context) error {
 			above[v.path].views = append(above[v.path].views, v.view)
 		}
 	}
-	var rows []*row
-	for _, a := range above {
-		rows = append(rows, a)
+	for _, path := range slices.Sorted(maps.Keys(above)) {
+		j.settle(above[path])
 	}
-	slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(a.path, b.path) })
-	for _, r := range append(rows, wanted...) {
+	for _, r := range wanted {
 		j.settle(r)
 	}
-	return nil
-}
-
-// look has one reader look at one wanted path.
-func (j *judgement) look(r *reader, want *manifest.Entry) (view, *way, error) {
-	v := view{reader: r.name}
-	way, err := r.walk(want.Path)
-	var o *obstacle
-	switch {
-	case errors.As(err, &o):
-		v.fault(o.code, "%s", o.text)
-		return v, way, nil
-	case err != nil:
-		v.err = err
-		return v, way, nil
-	}
-	v.attr, v.known = way.last.attr, true
-	compareAttr(&v, want)
-	if want.Kind == manifest.File && v.attr.kind == kindFile {
-		err = j.check(r, way, want, &v)
-	}
-	return v, way, err
 }
 
 // settle weighs what the readers say of one path: at least one confirms it, and none contradicts.
@@ -194,12 +233,12 @@ func (j *judgement) settle(r *row) {
 	}
 	var faults []fault
 	by := map[fault][]string{}
-	var described, split bool
+	var described, split bool // split: the readers do not agree
 	judges, digest := 0, ""
 	for _, v := range r.views {
 		if v.known && !described {
 			described = true
-			file.see(v.attr)
+			file.see(v.attr, r.want != nil && r.want.Secret)
 		}
 		if v.err == nil && v.digest != "" {
 			if digest == "" {

@@ -1,0 +1,85 @@
+// What verifying costs: three files, whatever the size of the image around them.
+
+package verify
+
+import (
+	"context"
+	"io"
+	"os"
+	"testing"
+
+	"boringboot/internal/manifest"
+	"boringboot/internal/testimage"
+)
+
+// counting counts what is read.
+type counting struct {
+	r     io.ReaderAt
+	bytes int64
+	reads int64
+}
+
+func (c *counting) ReadAt(p []byte, off int64) (int, error) {
+	c.bytes += int64(len(p))
+	c.reads++
+	return c.r.ReadAt(p, off)
+}
+
+// sized makes an image of the default three files.
+func sized(tb testing.TB, size int64) (*os.File, int64, []manifest.Entry) {
+	want := standard(tb)[:3]
+	f, n := openImage(tb, image(tb, testimage.Options{StorePaths: -1, Size: size, Inodes: int(size >> 14)}, want))
+	return f, n, want
+}
+
+var sizes = []struct {
+	name string
+	size int64
+}{{"32MiB", 32 << 20}, {"3GiB", 3 << 30}}
+
+// The bytes that are read grow by the group descriptors alone: 64 bytes for each 128 MiB and for each reader that reads them all.
+func TestWhatIsReadDoesNotDependOnTheImagesSize(t *testing.T) {
+	for _, o := range openers {
+		t.Run(o.name, func(t *testing.T) {
+			withReaders(t, o)
+			var read [2]int64
+			for i, s := range sizes {
+				f, n, want := sized(t, s.size)
+				c := &counting{r: f}
+				r, err := Contents(context.Background(), c, n, want)
+				if err != nil || !r.OK() {
+					t.Fatal(err, r)
+				}
+				read[i] = c.bytes
+				t.Logf("%s: %d bytes in %d reads", s.name, c.bytes, c.reads)
+			}
+			if groups := sizes[1].size >> 27; read[1]-read[0] > 64*groups+4096 {
+				t.Errorf("%d bytes of %s, %d bytes of %s", read[0], sizes[0].name, read[1], sizes[1].name)
+			}
+			if read[1] > 512<<10 {
+				t.Errorf("%d bytes for three files", read[1])
+			}
+		})
+	}
+}
+
+func BenchmarkContents(b *testing.B) {
+	for _, s := range sizes {
+		f, n, want := sized(b, s.size)
+		all := openers
+		for _, o := range append([]opener{{name: "all"}}, all...) {
+			b.Run(s.name+"/"+o.name, func(b *testing.B) {
+				if o.open != nil {
+					openers = []opener{o}
+					defer func() { openers = all }()
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					if r, err := Contents(context.Background(), f, n, want); err != nil || !r.OK() {
+						b.Fatal(err, r)
+					}
+				}
+			})
+		}
+	}
+}
