@@ -56,10 +56,10 @@ func TestCancelEndsNixAndWhatItStarted(t *testing.T) {
 		name, script string
 		interrupted  bool // nix hears the interrupt and ends by itself
 	}{
-		{"nix obeys", `trap 'echo yes > DIR/interrupted; exit 1' INT; sleep 600 & echo $! > DIR/child; echo $$ > DIR/nix; wait`, true},
-		{"nix is deaf", `trap '' INT TERM; sleep 600 & echo $! > DIR/child; echo $$ > DIR/nix; while :; do sleep 0.05; done`, false},
+		{"nix obeys", `trap 'echo yes > DIR/interrupted; exit 1' INT; sleep 60 & echo $! > DIR/child; echo $$ > DIR/nix; wait`, true},
+		{"nix is deaf", `trap '' INT TERM; sleep 60 & echo $! > DIR/child; echo $$ > DIR/nix; while :; do sleep 0.05; done`, false},
 		{"nix obeys, its child is deaf and holds standard error",
-			`(trap '' INT; exec sleep 600) & echo $! > DIR/child; trap 'echo yes > DIR/interrupted; exit 1' INT; echo $$ > DIR/nix; wait`, true},
+			`(trap '' INT; exec sleep 60) & echo $! > DIR/child; trap 'echo yes > DIR/interrupted; exit 1' INT; echo $$ > DIR/nix; wait`, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -98,8 +98,8 @@ func TestCancelEndsNixAndWhatItStarted(t *testing.T) {
 
 func TestAHelperThatOutlivesNixDoesNotFailTheBuild(t *testing.T) {
 	dir := t.TempDir()
-	nix, out := fakeNix(t, `mkdir -p $out/sd-image; touch $out/sd-image/x.img; sleep 600 & echo $! > `+dir+`/child; `+answerOut)
-	got, err := build(t.Context(), Options{Host: "bastet", Nix: nix}, 0)
+	nix, out := fakeNix(t, `mkdir -p $out/sd-image; touch $out/sd-image/x.img; sleep 60 & echo $! > `+dir+`/child; `+answerOut)
+	got, err := build(t.Context(), Options{Host: "bastet", Nix: nix}, 500*time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,7 @@ func unpack(t *testing.T, compressed []byte) []byte {
 func TestNixBuildsTheImageOfAHost(t *testing.T) {
 	flake := nixtest.Flake(t)
 	nixtest.Setenv(t)
+	t.Chdir(t.TempDir())
 	var said bytes.Buffer
 	image, err := nixbuild.Build(t.Context(), nixbuild.Options{Flake: flake, Host: "bastet", Stderr: &said})
 	if err != nil {

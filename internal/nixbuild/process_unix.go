@@ -17,20 +17,14 @@ import (
 func runGroup(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	dieWithParent(cmd.SysProcAttr)
-	cmd.WaitDelay = grace + time.Second
-	var deadline *time.Timer
-	cmd.Cancel = func() error {
-		group := -cmd.Process.Pid
-		deadline = time.AfterFunc(grace, func() { syscall.Kill(group, syscall.SIGKILL) })
-		return syscall.Kill(group, syscall.SIGINT)
-	}
+	cmd.WaitDelay = grace // then the leader is killed, and Wait waits no longer for those who hold its outputs
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	err := cmd.Wait()
-	if deadline != nil { // Wait returns after Cancel has
-		deadline.Stop()
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what ignored the interrupt and outlived its leader
+	if ctx.Err() != nil {
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // those who ignored the interrupt; most often there are none
 	}
 	return err
 }
