@@ -102,7 +102,14 @@ func (v *view) target(n node) (string, error) {
 	return string(b), nil
 }
 
-// fastSymlink: no blocks but those of extended attributes, and the size fits (ext4_inode_is_fast_symlink).
+// fastSymlink: it has no blocks but that of its extended attributes (ext4_inode_is_fast_symlink).
 func (v *view) fastSymlink(n node) bool {
-	return n.Type() == format.ModeSymlink && n.Size() < format.IBlockSize && !n.flag(format.InodeExtents)
+	if n.Size() >= format.IBlockSize {
+		return false
+	}
+	own := n.RawBlocks()
+	if n.FileACL() != 0 {
+		own -= min(own, uint64(v.blockSize/512))
+	}
+	return own == 0
 }

@@ -219,3 +219,12 @@ func TestResolveSaysWhatExistsAndWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+func countInFile(tb testing.TB, path, what string) int {
+	tb.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strings.Count(string(b), what)
+}

@@ -83,3 +83,9 @@ func (o *Overlay) Changes() []Change {
 	})
 	return out
 }
+
+// Has tells whether block n has been changed.
+func (o *Overlay) Has(n format.FSBlock) bool { _, ok := o.dirty[n]; return ok }
+
+// Len is the number of blocks that have been changed.
+func (o *Overlay) Len() int { return len(o.dirty) }

@@ -121,3 +121,9 @@ func (n ExtentNode) tail() (int, bool) {
 	at := ExtentEntry * (n.Max() + 1)
 	return at, at+extentTailLen <= len(n)
 }
+
+// CopyEntries takes over all entries of another node of the same depth, which must fit.
+func (n ExtentNode) CopyEntries(from ExtentNode) {
+	n.SetEntries(from.Entries())
+	copy(n[ExtentEntry:], from[ExtentEntry:ExtentEntry*(from.Entries()+1)])
+}

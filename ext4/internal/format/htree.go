@@ -166,6 +166,10 @@ func (n DXNode) Insert(i int, hash uint32, block FileBlock) {
 
 // Truncate keeps the first count entries.
 func (n DXNode) Truncate(count int) {
-	clear(n.block[n.start+count*dxEntrySize : n.start+n.Count()*dxEntrySize])
+	from := max(count*dxEntrySize, int(dxCount)+2) // limit and count stay
+	clear(n.block[n.start+from : n.start+n.Count()*dxEntrySize])
 	dxCount.Set(n.block[n.start:], uint16(count))
 }
+
+// AddLevel counts one more level of nodes below the root.
+func (n DXNode) AddLevel() { DXLevels.Set(n.block, DXLevels.Get(n.block)+1) }

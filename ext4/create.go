@@ -1,0 +1,196 @@
+package ext4
+
+// This file makes files, directories and symlinks, and replaces files.
+
+import (
+	"io/fs"
+	"math"
+	"strings"
+
+	"boringboot/ext4/internal/format"
+)
+
+// linkMax is how many links an inode has at most (EXT4_LINK_MAX).
+const linkMax = 65000
+
+// checkFileSize: file blocks have 32-bit numbers, the last of which is not used; and there must be room.
+func (tx *Tx) checkFileSize(size int64) error {
+	if size < 0 {
+		return fs.ErrInvalid
+	}
+	need := (uint64(size) + uint64(tx.blockSize) - 1) / uint64(tx.blockSize)
+	if need > math.MaxUint32-1 {
+		return ErrTooLarge
+	}
+	if free := tx.freeBlocks(); need > free {
+		return &NoSpaceError{Resource: "blocks", Needed: need, Free: free}
+	}
+	return nil
+}
+
+// makeFile makes a regular file.
+func (tx *Tx) makeFile(dir node, name string, c Content, size int64, a Attr) error {
+	n, err := tx.newInode(dir, format.ModeRegular, a)
+	if err != nil {
+		return err
+	}
+	if err := tx.fill(n, c, size); err != nil {
+		return err
+	}
+	return tx.link(dir, name, n)
+}
+
+// fill gives an empty file its content.
+func (tx *Tx) fill(n node, c Content, size int64) error {
+	count := uint32((uint64(size) + uint64(tx.blockSize) - 1) / uint64(tx.blockSize))
+	err := tx.appendBlocks(n, 0, count, func(r run) {
+		off := int64(r.block) * int64(tx.blockSize)
+		tx.data.add(pending{blockRun{r.start, r.count}, c, off, size})
+	})
+	if err != nil {
+		return err
+	}
+	n.SetSize(uint64(size))
+	if size > math.MaxInt32 {
+		format.SFeatureROCompat.Set(tx.sb, format.SFeatureROCompat.Get(tx.sb)|format.ROCompatLargeFile)
+	}
+	tx.seal(n)
+	return nil
+}
+
+// checkReplace: only a regular file that nothing protects is replaced.
+func (tx *Tx) checkReplace(loc location) error {
+	switch loc.node.Type() {
+	case format.ModeRegular:
+	case format.ModeDir:
+		return ErrIsDir
+	default:
+		return unsupportedf("inode %d: neither a regular file nor a directory", loc.node.ino)
+	}
+	if !loc.node.flag(format.InodeExtents) {
+		return unsupportedf("inode %d: its blocks are mapped by indirect blocks, which are not written yet", loc.node.ino)
+	}
+	return tx.checkMutable(loc.node)
+}
+
+// replaceFile gives a name another content. An inode with other names is left to them.
+func (tx *Tx) replaceFile(loc location, c Content, size int64, a Attr) error {
+	if format.ILinksCount.Get(loc.node.Inode) > 1 {
+		return tx.replaceName(loc, c, size, a)
+	}
+	n, err := tx.editInode(loc.node.ino)
+	if err != nil {
+		return err
+	}
+	if err := tx.dropBlocks(n); err != nil {
+		return err
+	}
+	if err := tx.dropXattrs(n); err != nil {
+		return err
+	}
+	format.IMode.Set(n.Inode, format.ModeRegular|permissions(a.Mode))
+	n.SetUID(a.UID)
+	n.SetGID(a.GID)
+	n.SetAtime(tx.now)
+	tx.touch(n)
+	tx.seal(n)
+	return tx.fill(n, c, size)
+}
+
+// replaceName makes a new inode for a name and takes one link from the old one.
+func (tx *Tx) replaceName(loc location, c Content, size int64, a Attr) error {
+	n, err := tx.newInode(loc.dir, format.ModeRegular, a)
+	if err != nil {
+		return err
+	}
+	if err := tx.fill(n, c, size); err != nil {
+		return err
+	}
+	old, err := tx.editInode(loc.node.ino)
+	if err != nil {
+		return err
+	}
+	format.ILinksCount.Set(old.Inode, format.ILinksCount.Get(old.Inode)-1)
+	old.SetCtime(tx.now)
+	tx.seal(old)
+	return tx.relink(loc.dir, loc.name, n)
+}
+
+// checkTarget: not empty, no NUL, and with its NUL it fits into a block.
+func (tx *Tx) checkTarget(target string) error {
+	switch {
+	case target == "" || strings.ContainsRune(target, 0):
+		return fs.ErrInvalid
+	case len(target) > maxTarget || len(target) >= tx.blockSize:
+		return ErrNameTooLong
+	}
+	return nil
+}
+
+// makeSymlink keeps a target of up to 59 bytes in i_block, where the 60th is a NUL, and a longer one in a block.
+func (tx *Tx) makeSymlink(dir node, name, target string, a Attr) error {
+	a.Mode = 0o777
+	n, err := tx.newInode(dir, format.ModeSymlink, a)
+	if err != nil {
+		return err
+	}
+	if len(target) < format.IBlockSize {
+		format.IFlags.Set(n.Inode, format.IFlags.Get(n.Inode)&^format.InodeExtents)
+		clear(n.IBlock())
+		copy(n.IBlock(), target)
+	} else {
+		err := tx.appendBlocks(n, 0, 1, func(r run) { copy(tx.over.Fresh(r.start), target) })
+		if err != nil {
+			return err
+		}
+	}
+	n.SetSize(uint64(len(target)))
+	tx.seal(n)
+	return tx.link(dir, name, n)
+}
+
+// checkSubdir: a directory has a link from each of its subdirectories. With dir_nlink a hashed one that has too many is counted
+// as 1.
+func (tx *Tx) checkSubdir(dir node) error {
+	if format.ILinksCount.Get(dir.Inode) >= linkMax && !(tx.sb.HasROCompat(format.ROCompatDirNlink) && tx.hashed(dir)) {
+		return ErrTooManyLinks
+	}
+	return nil
+}
+
+// makeDir makes a directory of one block with "." and "..".
+func (tx *Tx) makeDir(dir node, name string, a Attr) error {
+	n, err := tx.newInode(dir, format.ModeDir, a)
+	if err != nil {
+		return err
+	}
+	_, block, err := tx.appendDirBlock(n)
+	if err != nil {
+		return err
+	}
+	b := format.DirBlock(block)
+	typ := tx.entryType(format.ModeDir)
+	b.Put(0, format.DirentSize(1), n.ino, typ, ".")
+	b.Put(format.DirentSize(1), tx.leafSpace()-format.DirentSize(1), dir.ino, typ, "..")
+	tx.sealLeaf(n, b)
+	format.ILinksCount.Set(n.Inode, 2)
+	tx.seal(n)
+	if err := tx.link(dir, name, n); err != nil {
+		return err
+	}
+	parent, err := tx.editInode(dir.ino)
+	if err != nil {
+		return err
+	}
+	links := format.ILinksCount.Get(parent.Inode)
+	switch {
+	case links == 1: // too many to count already
+	case links >= linkMax:
+		links = 1
+	default:
+		links++
+	}
+	format.ILinksCount.Set(parent.Inode, links)
+	tx.seal(parent)
+	return nil
+}

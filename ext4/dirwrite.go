@@ -1,0 +1,192 @@
+package ext4
+
+// This file puts names into directories: into a gap, into a new block, and once one block is full through an index.
+
+import (
+	"boringboot/ext4/internal/format"
+)
+
+// entryType is an entry's file type, which without the filetype feature is not stored.
+func (tx *Tx) entryType(mode uint16) uint8 {
+	if !tx.filetype {
+		return format.FTUnknown
+	}
+	return format.FileType(mode)
+}
+
+// link enters a name that the directory does not have yet.
+func (tx *Tx) link(parent node, name string, child node) error {
+	dir, err := tx.editInode(parent.ino)
+	if err != nil {
+		return err
+	}
+	if dir.flag(format.InodeIndex) && !tx.dirIndex {
+		return unsupportedf("inode %d: a hashed directory in a file system without dir_index", dir.ino)
+	}
+	e := newEntry{name: name, ino: child.ino, typ: tx.entryType(format.IMode.Get(child.Inode))}
+	if tx.hashed(dir) {
+		err = tx.insertHashed(dir, e)
+	} else {
+		err = tx.insertLinear(dir, e)
+	}
+	if err != nil {
+		return err
+	}
+	tx.touch(dir)
+	tx.seal(dir)
+	return nil
+}
+
+// relink lets an existing name lead to another inode.
+func (tx *Tx) relink(parent node, name string, child node) error {
+	dir, err := tx.editInode(parent.ino)
+	if err != nil {
+		return err
+	}
+	blocks, err := tx.dirBlocks(dir)
+	if err != nil {
+		return err
+	}
+	first := FileBlock(0)
+	if tx.hashed(dir) {
+		ino, fb, err := tx.findHashed(dir, name)
+		if err != nil {
+			return err
+		}
+		if ino == 0 {
+			return corruptf("inode %d: an entry is gone from the index", dir.ino)
+		}
+		first, blocks = fb, fb+1
+	}
+	for fb := first; fb < blocks; fb++ {
+		at, data, _, err := tx.dirBlock(dir, fb)
+		if err != nil {
+			return err
+		}
+		offset := -1
+		_, err = tx.eachInBlock(dir, fb, data, func(d format.Dirent) (bool, error) {
+			if d.Ino != 0 && string(d.Name) == name {
+				offset = d.Offset
+			}
+			return offset >= 0, nil
+		})
+		if err != nil {
+			return err
+		}
+		if offset < 0 {
+			continue
+		}
+		block, err := tx.over.Edit(at)
+		if err != nil {
+			return err
+		}
+		format.DirBlock(block).SetIno(offset, child.ino, tx.entryType(format.IMode.Get(child.Inode)))
+		tx.sealLeaf(dir, block)
+		tx.touch(dir)
+		tx.seal(dir)
+		return nil
+	}
+	return corruptf("inode %d: an entry that was found is gone", dir.ino)
+}
+
+type newEntry struct {
+	name string
+	ino  Ino
+	typ  uint8
+}
+
+func (tx *Tx) sealLeaf(dir node, b format.DirBlock) {
+	if tx.metadataCsum {
+		b.SetChecksum(tx.seedOf(dir))
+	}
+}
+
+// insertLinear tries every block, then makes an index of a directory of one block, or appends a block.
+func (tx *Tx) insertLinear(dir node, e newEntry) error {
+	blocks, err := tx.dirBlocks(dir)
+	if err != nil {
+		return err
+	}
+	for fb := range blocks {
+		if ok, err := tx.insertInBlock(dir, fb, e); ok || err != nil {
+			return err
+		}
+	}
+	if tx.dirIndex && blocks == 1 {
+		if err := tx.makeIndex(dir); err != nil {
+			return err
+		}
+		return tx.insertHashed(dir, e)
+	}
+	fb, _, err := tx.appendDirBlock(dir)
+	if err != nil {
+		return err
+	}
+	if ok, err := tx.insertInBlock(dir, fb, e); !ok || err != nil {
+		return corruptf("inode %d: no room in an empty directory block (%w)", dir.ino, err)
+	}
+	return nil
+}
+
+// insertInBlock puts an entry into the first gap that is wide enough, if there is one.
+func (tx *Tx) insertInBlock(dir node, fb FileBlock, e newEntry) (bool, error) {
+	at, data, index, err := tx.dirBlock(dir, fb)
+	if err != nil {
+		return false, err
+	}
+	if index {
+		return false, corruptf("inode %d: directory block %d: an index node where a leaf belongs", dir.ino, fb)
+	}
+	need := format.DirentSize(len(e.name))
+	var gap format.Dirent
+	found, err := tx.eachInBlock(dir, fb, data, func(d format.Dirent) (bool, error) {
+		gap = d
+		if d.Ino == 0 {
+			return d.RecLen >= need, nil
+		}
+		return d.RecLen-format.DirentSize(len(d.Name)) >= need, nil
+	})
+	if !found || err != nil {
+		return false, err
+	}
+	block, err := tx.over.Edit(at)
+	if err != nil {
+		return false, err
+	}
+	b := format.DirBlock(block)
+	off, length := gap.Offset, gap.RecLen
+	if gap.Ino != 0 {
+		used := format.DirentSize(len(gap.Name))
+		b.SetRecLen(off, used)
+		off, length = off+used, length-used
+	}
+	b.Put(off, length, e.ino, e.typ, e.name)
+	tx.sealLeaf(dir, b)
+	return true, nil
+}
+
+// appendDirBlock adds a block with one free entry to a directory. The directory is sealed by the caller.
+func (tx *Tx) appendDirBlock(dir node) (FileBlock, []byte, error) {
+	fb, block, err := tx.appendRawBlock(dir)
+	if err != nil {
+		return 0, nil, err
+	}
+	b := format.DirBlock(block)
+	b.SetRecLen(0, tx.leafSpace())
+	if tx.metadataCsum {
+		b.InitTail()
+	}
+	tx.sealLeaf(dir, b)
+	return fb, block, nil
+}
+
+// appendRawBlock adds a zeroed block to a directory.
+func (tx *Tx) appendRawBlock(dir node) (FileBlock, []byte, error) {
+	fb := FileBlock(dir.Size() / uint64(tx.blockSize))
+	var block []byte
+	if err := tx.appendBlocks(dir, fb, 1, func(r run) { block = tx.over.Fresh(r.start) }); err != nil {
+		return 0, nil, err
+	}
+	dir.SetSize(dir.Size() + uint64(tx.blockSize))
+	return fb, block, nil
+}

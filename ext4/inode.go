@@ -1,0 +1,181 @@
+package ext4
+
+// This file makes and changes inodes.
+
+import (
+	"boringboot/ext4/internal/format"
+)
+
+// editInode gives an inode whose bytes may be changed; seal sets its checksum afterwards. Until the transaction ends it is the
+// same bytes every time.
+func (tx *Tx) editInode(ino Ino) (node, error) {
+	if _, err := tx.inode(ino); err != nil {
+		return node{}, err
+	}
+	return tx.rawInode(ino)
+}
+
+// rawInode is editInode for an inode that may hold anything.
+func (tx *Tx) rawInode(ino Ino) (node, error) {
+	b, off, err := tx.inodeAt(ino)
+	if err != nil {
+		return node{}, err
+	}
+	block, err := tx.over.Edit(b)
+	if err != nil {
+		return node{}, err
+	}
+	return node{ino, format.Inode(block[off:][:tx.inodeSize:tx.inodeSize])}, nil
+}
+
+func (tx *Tx) seal(n node) {
+	if tx.metadataCsum {
+		n.SetChecksum(tx.seed, n.ino)
+	}
+}
+
+// newInode makes an inode near a directory. Its link count is 1; it has no blocks and no name yet.
+func (tx *Tx) newInode(dir node, mode uint16, a Attr) (node, error) {
+	near, _ := tx.inodeGroup(dir.ino)
+	ino, err := tx.allocInode(near, mode == format.ModeDir)
+	if err != nil {
+		return node{}, err
+	}
+	n, err := tx.rawInode(ino)
+	if err != nil {
+		return node{}, err
+	}
+	generation := tx.generation(n)
+	clear(n.Inode)
+	format.IMode.Set(n.Inode, mode|permissions(a.Mode))
+	format.ILinksCount.Set(n.Inode, 1)
+	format.IGeneration.Set(n.Inode, generation)
+	if tx.inodeSize > format.InodeBaseSize {
+		format.IExtraIsize.Set(n.Inode, tx.extraSize())
+	}
+	n.SetUID(a.UID)
+	n.SetGID(a.GID)
+	n.SetAtime(tx.now)
+	n.SetMtime(tx.now)
+	n.SetCtime(tx.now)
+	n.SetCrtime(tx.now)
+	tx.initExtents(n)
+	tx.seal(n)
+	return n, nil
+}
+
+// generation is a new inode's: not the one of the slot's last user, and the same for the same inputs.
+func (tx *Tx) generation(old node) uint32 {
+	g := format.InodeSeed(tx.seed, old.ino, uint32(tx.now.Sec))
+	if g == format.IGeneration.Get(old.Inode) {
+		g++
+	}
+	return g
+}
+
+// extraSize is i_extra_isize of new inodes: what the kernel's struct needs, or what the superblock asks for if it is more.
+func (tx *Tx) extraSize() uint16 {
+	size := uint16(format.InodeExtraSize)
+	if tx.sb.HasROCompat(format.ROCompatExtraIsize) {
+		size = max(size, format.SWantExtraIsize.Get(tx.sb), format.SMinExtraIsize.Get(tx.sb))
+	}
+	return min(size, uint16(tx.inodeSize-format.InodeBaseSize)) &^ 3
+}
+
+// initExtents makes i_block an empty extent tree.
+func (tx *Tx) initExtents(n node) {
+	format.IFlags.Set(n.Inode, format.IFlags.Get(n.Inode)|format.InodeExtents)
+	format.ExtentNode(n.IBlock()).Init(0)
+}
+
+// addBlocks counts blocks in i_blocks; negative ones are given up.
+func (tx *Tx) addBlocks(n node, blocks int64) error {
+	limit := uint64(1)<<32 - 1
+	if tx.sb.HasROCompat(format.ROCompatHugeFile) {
+		limit = 1<<48 - 1
+	}
+	unit := int64(tx.blockSize / 512)
+	if n.flag(format.InodeHugeFile) {
+		unit = 1
+	}
+	count := int64(n.RawBlocks()) + blocks*unit
+	switch {
+	case count < 0:
+		return corruptf("inode %d: i_blocks is %d, but it has %d blocks to give up", n.ino, n.RawBlocks(), -blocks)
+	case uint64(count) > limit:
+		return ErrTooLarge
+	}
+	n.SetRawBlocks(uint64(count))
+	return nil
+}
+
+// touch sets the times of an inode whose content changed.
+func (tx *Tx) touch(n node) {
+	n.SetMtime(tx.now)
+	n.SetCtime(tx.now)
+}
+
+// homeOf is where blocks of an inode are looked for: the beginning of its group.
+func (tx *Tx) homeOf(ino Ino) FSBlock {
+	g, _ := tx.inodeGroup(ino)
+	return tx.groupStart(g)
+}
+
+// hasACL tells whether an inode has an access control list.
+func (tx *Tx) hasACL(n node) (bool, error) {
+	if n.HasXattrIndex(format.XattrPosixACLAccess) {
+		return true, nil
+	}
+	b, err := tx.xattrBlock(n)
+	return b != nil && b.HasIndex(format.XattrPosixACLAccess), err
+}
+
+// xattrBlock reads an inode's block of extended attributes; nil where it has none.
+func (tx *Tx) xattrBlock(n node) (format.XattrBlock, error) {
+	at := n.FileACL()
+	if at == 0 {
+		return nil, nil
+	}
+	if !tx.validRange(at, 1) {
+		return nil, corruptf("inode %d: extended attributes at block %d", n.ino, at)
+	}
+	block, err := tx.over.Block(at)
+	if err != nil {
+		return nil, err
+	}
+	b := format.XattrBlock(block)
+	if err := b.Check(); err != nil {
+		return nil, corruptf("inode %d: block %d: %w", n.ino, at, err)
+	}
+	if tx.metadataCsum && !b.ChecksumOK(tx.seed, at) {
+		return nil, corruptf("inode %d: block %d: extended attributes: wrong checksum", n.ino, at)
+	}
+	return b, nil
+}
+
+// dropXattrs removes an inode's extended attributes: those in the inode, and its share in a block.
+func (tx *Tx) dropXattrs(n node) error {
+	clear(n.XattrArea())
+	b, err := tx.xattrBlock(n)
+	if err != nil || b == nil {
+		return err
+	}
+	at := n.FileACL()
+	n.SetFileACL(0)
+	if err := tx.addBlocks(n, -1); err != nil {
+		return err
+	}
+	if b.Refcount() == 1 {
+		return tx.release(at, 1)
+	}
+	block, err := tx.over.Edit(at)
+	if err != nil {
+		return err
+	}
+	shared := format.XattrBlock(block)
+	shared.SetRefcount(shared.Refcount() - 1)
+	if tx.metadataCsum {
+		shared.SetChecksum(tx.seed, at)
+	}
+	return nil
+}

@@ -1,0 +1,330 @@
+package ext4
+
+// This file is the transaction: operations on copies of blocks, which commit.go writes when all of them have succeeded.
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"time"
+
+	"boringboot/ext4/internal/blocks"
+	"boringboot/ext4/internal/format"
+)
+
+// Content is a file's bytes, read when the transaction commits: *bytes.Reader, *io.SectionReader. It must not change before.
+type Content interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// Attr is what a new file is given: permission bits with setuid, setgid and sticky, and an owner. Nothing is inherited.
+type Attr struct {
+	Mode     fs.FileMode
+	UID, GID uint32
+}
+
+// Tx is a transaction, valid within the function that Update calls. It reads what it has written itself. Paths are io/fs's;
+// symlinks on the way are followed inside the image. It is used by one goroutine.
+type Tx struct {
+	*view
+	over  *blocks.Overlay
+	state map[Group]*groupState
+	data  fileData
+	freed []blockRun
+	now   format.Timestamp
+
+	broken error // of an operation that failed halfway: the transaction cannot be committed any more
+	done   bool
+}
+
+// UpdateOption changes how Update works.
+type UpdateOption func(*updateOptions)
+
+type updateOptions struct {
+	time      time.Time
+	noJournal bool
+}
+
+// WithTime sets the one time stamp of everything the update writes. The default is the file system's last-write time, so that
+// the same inputs give the same bytes; a zero t stands for it, too.
+func WithTime(t time.Time) UpdateOption {
+	return func(o *updateOptions) {
+		if !t.IsZero() {
+			o.time = t
+		}
+	}
+}
+
+// WithoutJournal writes every block to its place and syncs once at the end. A cut in between leaves a damaged file system: it
+// is for copies that nobody uses before they are complete.
+func WithoutJournal() UpdateOption { return func(o *updateOptions) { o.noJournal = true } }
+
+// Update runs fn and commits what it did: all of it, or nothing if fn returns an error, which Update returns. Before fn has
+// returned nothing is written, and if nothing has changed nothing is written at all. One Update runs at a time; fn must not
+// call Update.
+func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
+	fsys.updating.Lock()
+	defer fsys.updating.Unlock()
+	if fsys.failed != nil {
+		return fsys.failed
+	}
+	base := fsys.view
+	o := updateOptions{time: time.Unix(base.sb.Wtime(), 0)}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	if err := checkWritable(base.sb); err != nil {
+		return err
+	}
+	tx := newTx(base, fsys.cache, o.time)
+	err := fn(tx)
+	tx.done = true
+	if err != nil {
+		return err
+	}
+	if tx.broken != nil {
+		return tx.broken
+	}
+	return fsys.commit(tx, o)
+}
+
+func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
+	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, now: timestamp(now)}
+	tx.data.cache = cache
+	tx.data.over = tx.over
+	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data}
+	return tx
+}
+
+// errHalfway marks errors after which an operation's changes are incomplete.
+type halfwayError struct{ error }
+
+func (e halfwayError) Unwrap() error { return e.error }
+
+// halfway is put around errors of the part of an operation that changes something.
+func halfway(err error) error {
+	if err == nil {
+		return nil
+	}
+	return halfwayError{err}
+}
+
+// change runs an operation. An error of its changing part breaks the transaction, any other leaves it as it was.
+func (tx *Tx) change(op, name string, fn func() error) error {
+	err := tx.broken
+	if err == nil {
+		err = checkPath(op, name)
+	}
+	if tx.done {
+		err = ErrTxDone
+	}
+	if err == nil {
+		err = fn()
+	}
+	if err == nil {
+		return nil
+	}
+	var half halfwayError
+	isHalf := errors.As(err, &half)
+	if isHalf {
+		err = half.error
+	}
+	var pathErr *fs.PathError
+	if !errors.As(err, &pathErr) {
+		err = &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	if isHalf {
+		tx.broken = err
+	}
+	return err
+}
+
+// Mkdir makes a directory. Its parent must exist, it must not.
+func (tx *Tx) Mkdir(name string, a Attr) error {
+	return tx.change("mkdir", name, func() error {
+		loc, err := tx.locate(name, false)
+		if err != nil {
+			return err
+		}
+		if err := tx.checkNew(loc); err != nil {
+			return err
+		}
+		if err := tx.checkSubdir(loc.dir); err != nil {
+			return err
+		}
+		return halfway(tx.makeDir(loc.dir, loc.name, a))
+	})
+}
+
+// MkdirAll makes a directory and those above it that are missing, with a. It is no error if name is one already.
+func (tx *Tx) MkdirAll(name string, a Attr) error {
+	return tx.change("mkdir", name, func() error {
+		loc, err := tx.locate(name, true)
+		if err != nil {
+			return err
+		}
+		if loc.exists {
+			if loc.node.Type() != format.ModeDir {
+				return ErrNotDir
+			}
+			return nil
+		}
+		at := loc.path
+		for _, part := range loc.missing {
+			at = path.Join(at, part)
+			if err := tx.Mkdir(at, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Symlink makes a symlink name that holds target. Its permission bits are 0777, as the kernel's; of a the owner counts.
+func (tx *Tx) Symlink(target, name string, a Attr) error {
+	return tx.change("symlink", name, func() error {
+		loc, err := tx.locate(name, false)
+		if err != nil {
+			return err
+		}
+		if err := tx.checkNew(loc); err != nil {
+			return err
+		}
+		if err := tx.checkTarget(target); err != nil {
+			return err
+		}
+		return halfway(tx.makeSymlink(loc.dir, loc.name, target, a))
+	})
+}
+
+// WriteFile makes a regular file or replaces its content, mode and owner; extended attributes of the old one are dropped. The
+// old content is overwritten with zeros. If the file has other names, they keep the old file. A symlink at name is followed.
+func (tx *Tx) WriteFile(name string, c Content, a Attr) error {
+	return tx.change("write", name, func() error {
+		loc, err := tx.locate(name, true)
+		if err != nil {
+			return err
+		}
+		size := c.Size()
+		if err := tx.checkFileSize(size); err != nil {
+			return err
+		}
+		if loc.exists {
+			if err := tx.checkReplace(loc); err != nil {
+				return err
+			}
+			return halfway(tx.replaceFile(loc, c, size, a))
+		}
+		if err := tx.checkNew(loc); err != nil {
+			return err
+		}
+		return halfway(tx.makeFile(loc.dir, loc.name, c, size, a))
+	})
+}
+
+// Chmod sets the permission bits with setuid, setgid and sticky. A symlink is followed.
+func (tx *Tx) Chmod(name string, mode fs.FileMode) error {
+	return tx.changeInode("chmod", name, func(n node) error {
+		if has, err := tx.hasACL(n); err != nil || has {
+			if err == nil {
+				err = unsupportedf("inode %d: it has an access control list, which its mode is part of", n.ino)
+			}
+			return err
+		}
+		format.IMode.Set(n.Inode, n.Type()|permissions(mode))
+		return nil
+	})
+}
+
+// Chown sets the owner. A symlink is followed. setuid and setgid stay.
+func (tx *Tx) Chown(name string, uid, gid uint32) error {
+	return tx.changeInode("chown", name, func(n node) error {
+		n.SetUID(uid)
+		n.SetGID(gid)
+		return nil
+	})
+}
+
+// Chtimes sets the times of last access and modification. A symlink is followed.
+func (tx *Tx) Chtimes(name string, atime, mtime time.Time) error {
+	return tx.changeInode("chtimes", name, func(n node) error {
+		n.SetAtime(timestamp(atime))
+		n.SetMtime(timestamp(mtime))
+		return nil
+	})
+}
+
+// changeInode changes fields of an existing inode and its change time; where nothing changed, not even that.
+func (tx *Tx) changeInode(op, name string, fn func(n node) error) error {
+	return tx.change(op, name, func() error {
+		loc, err := tx.locate(name, true)
+		if err != nil {
+			return err
+		}
+		if !loc.exists {
+			return fs.ErrNotExist
+		}
+		if err := tx.checkMutable(loc.node); err != nil {
+			return err
+		}
+		old := string(loc.node.Inode)
+		n, err := tx.editInode(loc.node.ino)
+		if err != nil {
+			return err
+		}
+		if err := fn(n); err != nil {
+			return err
+		}
+		if string(n.Inode) == old {
+			return nil
+		}
+		n.SetCtime(tx.now)
+		tx.seal(n)
+		return nil
+	})
+}
+
+// checkNew: the parent is there and may be changed, the name is free.
+func (tx *Tx) checkNew(loc location) error {
+	if loc.exists {
+		return fs.ErrExist
+	}
+	if len(loc.missing) > 1 {
+		return fs.ErrNotExist
+	}
+	if loc.dir.ino < tx.firstIno && loc.dir.ino != format.RootIno {
+		return corruptf("inode %d: reserved, but a directory of the tree", loc.dir.ino)
+	}
+	if loc.dir.flag(format.InodeImmutable) {
+		return tx.immutable(loc.dir)
+	}
+	if format.ILinksCount.Get(loc.dir.Inode) == 0 {
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+func (tx *Tx) immutable(n node) error {
+	return &kindError{kind: fs.ErrPermission, text: "the file is immutable or append-only (chattr)"}
+}
+
+// checkMutable: an inode that is not reserved, immutable, append-only or verity-protected.
+func (tx *Tx) checkMutable(n node) error {
+	if n.ino < tx.firstIno && n.ino != format.RootIno {
+		return corruptf("inode %d: reserved, but a file of the tree", n.ino)
+	}
+	if n.flag(format.InodeImmutable | format.InodeAppend | format.InodeVerity) {
+		return tx.immutable(n)
+	}
+	return nil
+}
+
+// Stat, Lstat, ReadLink, ReadDir and ReadFile are FS's on what the transaction has made of the file system.
+
+func (tx *Tx) Stat(name string) (fs.FileInfo, error)      { return tx.statPath("stat", name, true) }
+func (tx *Tx) Lstat(name string) (fs.FileInfo, error)     { return tx.statPath("lstat", name, false) }
+func (tx *Tx) ReadLink(name string) (string, error)       { return tx.readLink(name) }
+func (tx *Tx) ReadDir(name string) ([]fs.DirEntry, error) { return tx.readDir(name) }
+func (tx *Tx) ReadFile(name string) ([]byte, error)       { return tx.readFile(name) }
