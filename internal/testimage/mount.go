@@ -2,8 +2,13 @@ package testimage
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // The Linux kernel as a judge: it mounts the image.
@@ -25,18 +30,34 @@ func MountRW(tb testing.TB, path string, offset int64) string {
 	return mount(tb, path, offset, "rw,noinit_itable")
 }
 
-var mounted sync.Map // the directories that are mounted
+// mounted are the loop devices by the directories that they are mounted at.
+var mounted sync.Map
 
+// mount sets up a loop device of its own. With `mount -o loop` a device that an
+// earlier mount of the same file has not quite given back would be used again,
+// and its cache would show the kernel the image as it was then.
 func mount(tb testing.TB, path string, offset int64, options string) string {
 	tb.Helper()
 	RequireRoot(tb)
-	Require(tb, "mount", "umount")
+	Require(tb, "mount", "umount", "losetup")
 	dir := tb.TempDir()
-	options = fmt.Sprintf("loop,offset=%d,%s", offset, options)
-	if _, err := run("", "mount", []string{"-t", "ext4", "-o", options, path, dir}); err != nil {
+	args := []string{"--find", "--show", "--offset", strconv.FormatInt(offset, 10), path}
+	if options == "ro" {
+		args = append([]string{"--read-only"}, args...)
+	}
+	out, err := run("", "losetup", args)
+	if err != nil {
 		tb.Fatal(err)
 	}
-	mounted.Store(dir, true)
+	device := strings.TrimSpace(out)
+	if _, err := run("", "mount", []string{"-t", "ext4", "-o", options, device, dir}); err != nil {
+		tb.Error(err)
+		if err := detach(device); err != nil {
+			tb.Error(err)
+		}
+		tb.FailNow()
+	}
+	mounted.Store(dir, device)
 	tb.Cleanup(func() {
 		tb.Helper()
 		Unmount(tb, dir)
@@ -48,10 +69,30 @@ func mount(tb testing.TB, path string, offset int64, options string) string {
 // twice is no error.
 func Unmount(tb testing.TB, dir string) {
 	tb.Helper()
-	if _, was := mounted.LoadAndDelete(dir); !was {
+	device, was := mounted.LoadAndDelete(dir)
+	if !was {
 		return
 	}
 	if _, err := run("", "umount", []string{dir}); err != nil {
 		tb.Error(err)
 	}
+	if err := detach(device.(string)); err != nil {
+		tb.Error(err)
+	}
+}
+
+// detach gives a loop device back and waits until it is: something that looks
+// at new block devices, as udev does, may hold it for a moment.
+func detach(device string) error {
+	if _, err := run("", "losetup", []string{"--detach", device}); err != nil {
+		return err
+	}
+	backing := filepath.Join("/sys/block", filepath.Base(device), "loop/backing_file")
+	for range 1000 {
+		if _, err := os.Stat(backing); err != nil {
+			return nil // the device has no file any more
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("%s is still in use 10 seconds after it was given back", device)
 }
