@@ -1,0 +1,118 @@
+package main
+
+// This file does the work: gather what is wanted, open the image, find the root, judge it.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"boringboot/internal/cli"
+	"boringboot/internal/diskimage"
+	"boringboot/internal/manifest"
+	"boringboot/internal/progress"
+	"boringboot/internal/secrets"
+	"boringboot/partition"
+	"boringboot/verify"
+)
+
+// audit judges an image and tells what it found. Its error is what the exit code stands for.
+func audit(ctx context.Context, o options) error {
+	want, err := gather(o)
+	if err != nil {
+		return err
+	}
+	defer want.close()
+	img, err := diskimage.Open(ctx, o.image, progress.New(os.Stderr, o.quiet))
+	if err != nil {
+		return cli.Hinted(err)
+	}
+	defer img.Close()
+	res := &result{Version: cli.Version(), Image: o.image, Format: string(img.Format()), Compared: want.compared}
+	report, err := judge(ctx, img, o, want, res)
+	if report == nil {
+		return err
+	}
+	res.fill(report, err)
+	if showErr := show(o, res, report); showErr != nil {
+		return fmt.Errorf("writing the result: %w", showErr)
+	}
+	if err != nil {
+		return err
+	}
+	if !report.OK() {
+		return cli.Findings(fmt.Errorf("%s: %s", o.image, report.Summary()))
+	}
+	return nil
+}
+
+// judge finds the root file system and reads it back.
+func judge(ctx context.Context, img *diskimage.Image, o options, want *wanted, res *result) (*verify.Report, error) {
+	table, err := partition.Read(img, img.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.image, err)
+	}
+	root, err := table.Root(o.root)
+	if err != nil {
+		if errors.Is(err, partition.ErrAmbiguous) {
+			err = cli.WithHint(err, "choose one with --partition N or --label L")
+		}
+		return nil, fmt.Errorf("%s: %w", o.image, err)
+	}
+	res.Root = rootResult{
+		Table: string(table.Scheme), Partition: root.Number, Start: root.Start, Size: root.Size,
+		Type: root.FileSystem.Type, Label: root.FileSystem.Label, UUID: root.FileSystem.UUID,
+	}
+	section := img.Section(root.Start, root.Size)
+	check := verify.Bootstrap
+	if want.compared == comparedContents {
+		check = verify.Contents
+	}
+	report, err := check(ctx, section, section.Size(), want.entries)
+	if err != nil {
+		return report, fmt.Errorf("%s: %w", o.image, err)
+	}
+	return report, nil
+}
+
+// wanted is what must be in the image.
+type wanted struct {
+	entries  []manifest.Entry
+	compared string
+	close    func() error
+}
+
+// What the files of the image were compared with.
+const (
+	comparedContents  = "contents"  // the bytes that the secrets give
+	comparedBootstrap = "bootstrap" // what can be known without secrets
+)
+
+// gather reads the manifest and, where they are named, the secrets.
+func gather(o options) (*wanted, error) {
+	m, dir := manifest.Default(), ""
+	if o.manifest != "" {
+		data, err := os.ReadFile(o.manifest)
+		if err != nil {
+			return nil, fmt.Errorf("manifest: %w", err)
+		}
+		if m, err = manifest.Parse(o.manifest, data); err != nil {
+			return nil, cli.Hinted(err)
+		}
+		dir = filepath.Dir(o.manifest)
+	}
+	if o.secrets == "" {
+		return &wanted{m.Expect(), comparedBootstrap, func() error { return nil }}, nil
+	}
+	file, err := secrets.Open(o.secrets)
+	if err != nil {
+		return nil, cli.Hinted(err)
+	}
+	resolved, err := m.Resolve(manifest.Sources{Secrets: file, Age: secrets.DecryptAge, Dir: dir})
+	if err != nil {
+		return nil, cli.Hinted(err)
+	}
+	return &wanted{resolved.Entries, comparedContents, resolved.Close}, nil
+}

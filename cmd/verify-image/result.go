@@ -1,0 +1,91 @@
+package main
+
+// This file is what comes out: the JSON object, which docs/verify-image.md describes, and the text.
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"boringboot/internal/cli"
+	"boringboot/verify"
+)
+
+// result is the object of --json.
+type result struct {
+	Version  string           `json:"verify_image"`
+	Image    string           `json:"image"`
+	Format   string           `json:"format"` // raw, zstd, xz, gzip, bzip2
+	Root     rootResult       `json:"root"`
+	Compared string           `json:"compared"` // contents, bootstrap
+	Verdict  string           `json:"verdict"`  // verified, findings, unjudged
+	Readers  []verify.Reader  `json:"readers"`
+	Files    []verify.File    `json:"files"`
+	Findings []verify.Finding `json:"findings"`
+}
+
+type rootResult struct {
+	Table     string `json:"table"`               // mbr, gpt, none
+	Partition int    `json:"partition,omitempty"` // absent without a table
+	Start     int64  `json:"start"`               // bytes
+	Size      int64  `json:"size"`                // bytes
+	Type      string `json:"type"`                // ext4, ext3, ext2
+	Label     string `json:"label,omitempty"`
+	UUID      string `json:"uuid"`
+}
+
+// fill takes over a report, and the error that came with it where the image could not be judged.
+func (r *result) fill(report *verify.Report, err error) {
+	r.Readers, r.Files, r.Findings = report.Readers, report.Files, report.Findings
+	switch {
+	case err != nil:
+		r.Verdict = "unjudged"
+	case report.OK():
+		r.Verdict = "verified"
+	default:
+		r.Verdict = "findings"
+	}
+}
+
+// show writes the result to where the options want it.
+func show(o options, r *result, report *verify.Report) error {
+	switch {
+	case o.json:
+		enc := json.NewEncoder(os.Stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	case o.quiet:
+		return report.WriteFindings(os.Stderr, verify.TextOptions{Color: colored(os.Stderr)})
+	}
+	return text(os.Stdout, o, r, report)
+}
+
+func text(w io.Writer, o options, r *result, report *verify.Report) error {
+	where := "the whole image"
+	if r.Root.Partition != 0 {
+		where = fmt.Sprintf("partition %d", r.Root.Partition)
+	}
+	if o.verbose {
+		fmt.Fprintf(w, "root: %s, %s %q, %d bytes from byte %d\n", where, r.Root.Type, r.Root.Label, r.Root.Size, r.Root.Start)
+	}
+	if err := report.WriteText(w, verify.TextOptions{Verbose: o.verbose, Color: colored(os.Stdout)}); err != nil {
+		return err
+	}
+	if r.Verdict != "verified" {
+		return nil // the error line says it
+	}
+	how := "every byte compared"
+	if r.Compared == comparedBootstrap {
+		how = "without secrets to compare with"
+	}
+	_, err := fmt.Fprintf(w, "%s: verified, %s\n", cli.Printable(r.Image), how)
+	return err
+}
+
+// colored says whether escape sequences are wanted on f: a terminal that knows them, and no wish to the contrary (no-color.org).
+func colored(f *os.File) bool {
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
