@@ -45,10 +45,10 @@ func unescapeKeyfile(value string) (s string, ok bool) {
 	return b.String(), ok
 }
 
-// escapeSSID writes an SSID as NetworkManager does: as a string in which a semicolon has a backslash (itself to be escaped
-// for the key file), or, where the bytes are no text that systemd passes on, as a list of numbers, "222;173;".
+// escapeSSID writes an SSID as a key file's string in which a semicolon has a backslash of its own, or, where the bytes are no text
+// that systemd passes on, as a list of numbers, "222;173;". NetworkManager itself writes two backslashes and reads one alike.
 func escapeSSID(ssid string) string {
-	text := escapeKeyfile(strings.ReplaceAll(ssid, ";", `\;`))
+	text := strings.ReplaceAll(escapeKeyfile(ssid), ";", `\;`)
 	if whyUncarried(text) == "" {
 		return text
 	}

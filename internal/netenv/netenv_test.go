@@ -21,9 +21,9 @@ func TestEncodeWritesOneQuotedLineForEachVariable(t *testing.T) {
 		{"a backslash is doubled by the keyfile and again by systemd", []Var{{"WIFI_PSK", `a\b`}}, `WIFI_PSK="a\\\\b"` + "\n"},
 		{"blanks at the ends are escaped", []Var{{"WIFI_PSK", " a b "}}, `WIFI_PSK="\\sa b\\s"` + "\n"},
 		{"a semicolon in a PSK stays", []Var{{"WIFI_PSK", "a;b"}}, `WIFI_PSK="a;b"` + "\n"},
-		{"a semicolon in an SSID has a backslash", []Var{{"WIFI_SSID", "a;b"}}, `WIFI_SSID="a\\\\;b"` + "\n"},
+		{"a semicolon in an SSID has a backslash", []Var{{"WIFI_SSID", "a;b"}}, `WIFI_SSID="a\\;b"` + "\n"},
 		{"an SSID that is no text is a list of numbers", []Var{{"WIFI_SSID", "\xff\x00A"}}, `WIFI_SSID="255;0;65;"` + "\n"},
-		{"an SSID of digits and semicolons is none", []Var{{"WIFI_SSID", "65;66;"}}, `WIFI_SSID="65\\\\;66\\\\;"` + "\n"},
+		{"an SSID of digits and semicolons is none", []Var{{"WIFI_SSID", "65;66;"}}, `WIFI_SSID="65\\;66\\;"` + "\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
