@@ -4,6 +4,7 @@ package partition
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"slices"
@@ -83,11 +84,16 @@ func gptSignatureAt(d disk, off int64) bool {
 	return ok && err == nil && string(b) == gptMagic
 }
 
-// readCopy reads and verifies the copy of the table whose header lies in sector lba.
+// errNoHeader is the least that can be said of a sector: it holds no header at all, which says little where sector sizes and
+// places are being tried.
+var errNoHeader = errors.New("no GPT header")
+
+// readCopy reads and verifies the copy of the table whose header lies in sector lba. An error of kind ErrDamaged means that
+// the copy cannot be used; any other, that the image cannot be read.
 func readCopy(d disk, sectorSize int64, lba uint64) (*gptCopy, error) {
 	sectors := uint64(d.size / sectorSize)
 	if lba >= sectors {
-		return nil, failf(ErrTruncated, "sector %d lies beyond the image's end (%d sectors of %d bytes)", lba, sectors, sectorSize)
+		return nil, failf(ErrDamaged, "sector %d lies beyond the image's end (%d sectors of %d bytes)", lba, sectors, sectorSize)
 	}
 	sector := make([]byte, sectorSize)
 	if err := d.read(sector, int64(lba)*sectorSize); err != nil {
@@ -96,7 +102,7 @@ func readCopy(d disk, sectorSize int64, lba uint64) (*gptCopy, error) {
 	h := gptHeader(sector)
 	switch {
 	case h.signature() != gptMagic:
-		return nil, failf(ErrDamaged, "sector %d does not start with %q", lba, gptMagic)
+		return nil, failf(errNoHeader, "sector %d does not start with %q", lba, gptMagic)
 	case h.headerSize() < gptMinHeader || int64(h.headerSize()) > sectorSize:
 		return nil, failf(ErrDamaged, "sector %d: the header's size of %d bytes is impossible", lba, h.headerSize())
 	}
@@ -113,10 +119,11 @@ func readCopy(d disk, sectorSize int64, lba uint64) (*gptCopy, error) {
 		return nil, failf(ErrDamaged, "sector %d: entries of %d bytes are impossible", lba, h.entrySize())
 	case uint64(h.entrySize())*uint64(h.entryCount()) > gptMaxArray:
 		return nil, failf(ErrDamaged, "sector %d: an array of %d entries of %d bytes is too large", lba, h.entryCount(), h.entrySize())
-	case h.entriesLBA() >= sectors:
-		return nil, failf(ErrDamaged, "sector %d: the entries lie in sector %d, beyond the image's end (%d sectors)", lba, h.entriesLBA(), sectors)
 	}
 	array := make([]byte, h.entrySize()*h.entryCount())
+	if h.entriesLBA() >= sectors || int64(len(array)) > d.size-int64(h.entriesLBA())*sectorSize {
+		return nil, failf(ErrDamaged, "sector %d: the entries at sector %d reach beyond the image's end (%d sectors)", lba, h.entriesLBA(), sectors)
+	}
 	if err := d.read(array, int64(h.entriesLBA())*sectorSize); err != nil {
 		return nil, fmt.Errorf("the entries at sector %d: %w", h.entriesLBA(), err)
 	}
@@ -135,22 +142,20 @@ func (h gptHeader) checksum() uint32 {
 
 // readGPT reads the primary copy or, where that is damaged, the backup, and compares the two.
 func readGPT(d disk, sector mbrSector) (*Table, error) {
-	sectorSize := int64(512)
-	primary, primaryErr := readCopy(d, 512, 1)
-	if primary == nil {
-		if p, err := readCopy(d, 4096, 1); err == nil {
-			primary, primaryErr, sectorSize = p, nil, 4096
+	primary, primaryErr, err := firstCopy(d, []place{{512, 1}, {4096, 1}})
+	if err != nil {
+		return nil, err
+	}
+	backups := backupPlaces(d, sector)
+	if primary != nil {
+		backups = []place{{primary.sectorSize, primary.header.alternate()}}
+		if backups[0].lba == 1 {
+			backups = nil
 		}
 	}
-	var backup *gptCopy
-	var backupErr error
-	if primary != nil {
-		backup, backupErr = readCopy(d, sectorSize, primary.header.alternate())
-		if primary.header.alternate() == 1 {
-			backup, backupErr = nil, failf(ErrDamaged, "the primary header names itself as its backup")
-		}
-	} else {
-		backup, backupErr = findBackup(d, sector)
+	backup, backupErr, err := firstCopy(d, backups)
+	if err != nil {
+		return nil, err
 	}
 
 	t := &Table{Scheme: GPT}
@@ -173,34 +178,52 @@ func readGPT(d disk, sector mbrSector) (*Table, error) {
 	return t, t.addGPT(used)
 }
 
-// findBackup looks for a backup header without the primary's help: in the image's last sector, and where the protective
-// entry ends, which is another place when the image was made longer after it was partitioned.
-func findBackup(d disk, sector mbrSector) (*gptCopy, error) {
-	var firstErr error
+// place is where a header may be.
+type place struct {
+	sectorSize int64
+	lba        uint64
+}
+
+// firstCopy returns the first usable copy among the places or, as damage, what is wrong with the likeliest of them.
+func firstCopy(d disk, places []place) (c *gptCopy, damage, err error) {
+	damage = failf(ErrDamaged, "there is no place for one in an image of %d bytes", d.size)
+	for i, p := range places {
+		c, err := readCopy(d, p.sectorSize, p.lba)
+		switch {
+		case err == nil:
+			return c, nil, nil
+		case errors.Is(err, errNoHeader):
+			if i == 0 {
+				damage = err
+			}
+		case errors.Is(err, ErrDamaged):
+			if i == 0 || errors.Is(damage, errNoHeader) {
+				damage = err
+			}
+		default:
+			return nil, nil, err
+		}
+	}
+	return nil, damage, nil
+}
+
+// backupPlaces are those where a backup header may be when the primary cannot tell: the image's last sector, and where the
+// protective entry ends, which is another place when the image was made longer after it was partitioned.
+func backupPlaces(d disk, sector mbrSector) (places []place) {
 	for _, size := range []int64{512, 4096} {
 		last := []int64{d.size/size - 1}
 		for i := range 4 {
-			if e := sector.entry(i); e.kind() == typeProtective {
+			if e := sector.entry(i); e.kind() == typeProtective && e.start()+e.sectors() <= d.size/size {
 				last = append(last, e.start()+e.sectors()-1)
 			}
 		}
 		for _, lba := range last {
-			if lba <= 1 {
-				continue
-			}
-			c, err := readCopy(d, size, uint64(lba))
-			if err == nil {
-				return c, nil
-			}
-			if firstErr == nil {
-				firstErr = err
+			if lba > 1 {
+				places = append(places, place{size, uint64(lba)})
 			}
 		}
 	}
-	if firstErr == nil {
-		firstErr = failf(ErrTruncated, "the image of %d bytes is too small to hold one", d.size)
-	}
-	return nil, firstErr
+	return places
 }
 
 func (t *Table) warnDisagreement(primary, backup *gptCopy) {
