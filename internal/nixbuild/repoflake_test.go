@@ -207,6 +207,40 @@ func TestThePackageIsDescribedForTheUser(t *testing.T) {
 	}
 }
 
+func TestTheFlakeLinksItsVersionIntoThePrograms(t *testing.T) {
+	dir, nix := repoFlake(t)
+	flags := decode[[]string](t, nix("eval", "--json", "path:"+dir+"#packages.x86_64-linux.default.attrs.ldflags"))
+	version := nix("eval", "--raw", "path:"+dir+"#packages.x86_64-linux.default.attrs.version")
+	build := exec.Command("go", "run", "-ldflags", strings.Join(flags, " "), "./testdata/version")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "HOME="+home, "XDG_CACHE_HOME="+cache) // those of the go command's caches
+	out, err := build.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if diff := cmp.Diff(version+"-dirty\n", string(out)); diff != "" {
+		t.Errorf("the version (-want +got):\n%s", diff)
+	}
+}
+
+// What the environment was before a test gave nix one of its own.
+var home, cache = os.Getenv("HOME"), os.Getenv("XDG_CACHE_HOME")
+
+func TestTheFlakeNamesEachProgram(t *testing.T) {
+	dir, nix := repoFlake(t)
+	named := decode[[]string](t, nix("eval", "--json", "path:"+dir+"#packages.x86_64-linux.default.attrs.subPackages"))
+	dirs, err := filepath.Glob(filepath.Join(repository, "cmd", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var programs []string
+	for _, dir := range dirs {
+		programs = append(programs, "cmd/"+filepath.Base(dir))
+	}
+	if diff := cmp.Diff(programs, named); diff != "" {
+		t.Errorf("programs (-of the repository +of the flake):\n%s", diff)
+	}
+}
+
 func TestTheVendorHashIsThatOfTheModules(t *testing.T) {
 	testimage.Require(t, "nix", "bash")
 	cmd := exec.Command("bash", "scripts/vendor-hash", "--check")
