@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"boringboot/ext4/internal/blocks"
+	"boringboot/ext4/internal/format"
 )
 
 // plan is what a transaction will write.
@@ -16,23 +17,38 @@ type plan struct {
 	zero []blockRun      // what was freed
 }
 
-// commit writes what a transaction has changed, if anything.
+// commit writes what a transaction has changed, if anything: at once, through the journal, or in order.
 func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if len(tx.over.Changes()) == 0 && len(tx.data.list) == 0 && len(tx.freed) == 0 && bytes.Equal(tx.sb, fsys.view.sb) {
 		return nil
 	}
-	if err := tx.stampSuperblock(); err != nil {
+	j, err := fsys.view.openJournal() // checked in any case: a log that is not empty would undo the update
+	if err != nil {
+		return err
+	}
+	if o.noJournal {
+		j = nil
+	}
+	super, err := tx.stampSuperblock(fsys.view, j != nil)
+	if err != nil {
 		return err
 	}
 	p := plan{data: tx.data.list, meta: tx.over.Changes(), zero: tx.freed}
+	if j != nil {
+		if err := j.prepare(fsys.view, p, tx.now); err != nil {
+			return err
+		}
+	}
 
 	fsys.mu.Lock()
 	defer fsys.mu.Unlock()
 	w := writer{dev: fsys.dev, blockSize: tx.blockSize}
-	var err error
-	if o.noJournal {
+	switch {
+	case o.noJournal:
 		err = w.writeAll(p)
-	} else {
+	case j != nil:
+		err = w.writeJournaled(p, j, super)
+	default:
 		err = w.writeOrdered(p)
 	}
 	if err != nil {
@@ -41,33 +57,41 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 		}
 		return err
 	}
-	for _, c := range p.meta {
-		fsys.cache.Forget(c.Block)
-	}
-	for _, list := range [][]blockRun{runsOf(p.data), p.zero} {
-		for _, r := range list {
-			for i := range r.count {
-				fsys.cache.Forget(r.start + FSBlock(i))
-			}
-		}
-	}
+	fsys.cache.ForgetAll()
 	fsys.view = &view{geometry: tx.geometry, sb: tx.sb, src: fsys.cache}
 	return nil
 }
 
-// stampSuperblock sets the time of the write and the checksum, and puts the superblock into its block.
-func (tx *Tx) stampSuperblock() error {
+// stampSuperblock sets the time of the write and the checksum, and puts the superblock into its block; while a journal is in
+// use, with the mark that recovery is needed.
+func (tx *Tx) stampSuperblock(base *view, journaled bool) (superblocks, error) {
 	tx.sb.SetWtime(max(tx.now.Sec, 0))
 	if tx.metadataCsum {
 		tx.sb.SetChecksum()
 	}
-	b, off := tx.superAt()
-	block, err := tx.over.Edit(b)
+	at, off := tx.superAt()
+	old, err := base.src.Block(at)
 	if err != nil {
-		return err
+		return superblocks{}, err
 	}
-	copy(block[off:], tx.sb)
-	return nil
+	with := func(sb format.Superblock, mark bool) []byte {
+		block := bytes.Clone(old)
+		sb = format.Superblock(block[off:][:copy(block[off:], sb)])
+		if mark {
+			format.SFeatureIncompat.Set(sb, format.SFeatureIncompat.Get(sb)|format.IncompatRecover)
+			if tx.metadataCsum {
+				sb.SetChecksum()
+			}
+		}
+		return block
+	}
+	s := superblocks{at: at, old: old, marked: with(base.sb, true), new: with(tx.sb, false)}
+	block, err := tx.over.Edit(at)
+	if err != nil {
+		return superblocks{}, err
+	}
+	copy(block, with(tx.sb, journaled))
+	return s, nil
 }
 
 func runsOf(list []pending) []blockRun {

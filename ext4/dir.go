@@ -92,8 +92,8 @@ func (v *view) eachInBlock(n node, fb FileBlock, data []byte, visit func(format.
 	return false, nil
 }
 
-// entries calls visit for every name in a directory but "." and "..".
-func (v *view) entries(n node, visit func(name string, d format.Dirent) (stop bool, err error)) error {
+// each calls visit for every entry in use of a directory, "." and ".." included.
+func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) error {
 	count, err := v.dirBlocks(n)
 	if err != nil {
 		return err
@@ -107,11 +107,7 @@ func (v *view) entries(n node, visit func(name string, d format.Dirent) (stop bo
 			if d.Ino == 0 {
 				return false, nil
 			}
-			name := string(d.Name)
-			if name == "." || name == ".." {
-				return false, nil
-			}
-			return visit(name, d)
+			return visit(d)
 		})
 		if stop || err != nil {
 			return err
@@ -120,18 +116,27 @@ func (v *view) entries(n node, visit func(name string, d format.Dirent) (stop bo
 	return nil
 }
 
+// entries calls visit for every name in a directory but "." and "..".
+func (v *view) entries(n node, visit func(name string, d format.Dirent) error) error {
+	return v.each(n, func(d format.Dirent) (bool, error) {
+		if name := string(d.Name); name != "." && name != ".." {
+			return false, visit(name, d)
+		}
+		return false, nil
+	})
+}
+
 // find looks a name up. Through the index where there is one, else block by block.
 func (v *view) find(n node, name string) (ino Ino, ok bool, err error) {
 	if v.hashed(n) {
 		ino, _, err := v.findHashed(n, name)
 		return ino, ino != 0, err
 	}
-	err = v.entries(n, func(other string, d format.Dirent) (bool, error) {
-		if other == name {
+	err = v.each(n, func(d format.Dirent) (bool, error) {
+		if string(d.Name) == name {
 			ino = d.Ino
-			return true, nil
 		}
-		return false, nil
+		return ino != 0, nil
 	})
 	return ino, ino != 0, err
 }

@@ -15,8 +15,8 @@ var (
 	ErrUnsupported = errors.New("unsupported ext4")
 	// ErrNeedsRecovery: the file system was not cleanly unmounted; the kernel or e2fsck has to replay its journal first.
 	ErrNeedsRecovery = errors.New("ext4 needs recovery")
-	// ErrHasErrors: the file system is marked as having errors; e2fsck has to look at it first.
-	ErrHasErrors = errors.New("ext4 has errors")
+	// ErrHasErrors: the file system is marked as having errors; e2fsck has to look at it first. It is ErrCorrupt, too.
+	ErrHasErrors error = hasErrors{}
 	// ErrNoSpace: no free blocks or inodes, or a directory's index is full. The error is a *NoSpaceError.
 	ErrNoSpace = errors.New("no space left in the file system")
 
@@ -28,6 +28,11 @@ var (
 	ErrTooLarge     = errors.New("file too large")
 	ErrTxDone       = errors.New("transaction is over")
 )
+
+type hasErrors struct{}
+
+func (hasErrors) Error() string        { return "ext4 has errors" }
+func (hasErrors) Is(target error) bool { return target == ErrCorrupt }
 
 // NoSpaceError says what ran out. It is ErrNoSpace to errors.Is.
 type NoSpaceError struct {
@@ -49,7 +54,7 @@ type kindError struct {
 }
 
 func (e *kindError) Error() string        { return e.kind.Error() + ": " + e.text }
-func (e *kindError) Is(target error) bool { return target == e.kind }
+func (e *kindError) Is(target error) bool { return errors.Is(e.kind, target) }
 func (e *kindError) Unwrap() error        { return e.cause }
 
 func kindf(kind error, format string, args ...any) error {

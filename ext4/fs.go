@@ -83,7 +83,10 @@ func checkSuperblock(sb format.Superblock) error {
 	if err := checkFeatures(sb); err != nil {
 		return err
 	}
-	return checkState(sb)
+	if err := checkState(sb); err != nil {
+		return err
+	}
+	return checkJournalInode(sb)
 }
 
 // checkCounts verifies the descriptors, all where they are few, and the superblock's counts against the geometry.

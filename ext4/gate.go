@@ -49,7 +49,7 @@ type feature struct {
 
 // features has every bit that Documentation/filesystems/ext4/super.rst and e2fsprogs 1.47's ext2_fs.h name.
 var features = []feature{
-	{setCompat, format.CompatDirPrealloc, "dir_prealloc", preserved, "a hint that no kernel follows"},
+	{setCompat, format.CompatDirPrealloc, "dir_prealloc", refused, "no kernel follows it, and it is not tested here yet"},
 	{setCompat, format.CompatImagicInodes, "imagic_inodes", refused, "AFS inodes have no known format"},
 	{setCompat, format.CompatHasJournal, "has_journal", used, ""},
 	{setCompat, format.CompatExtAttr, "ext_attr", used, ""},
@@ -58,9 +58,9 @@ var features = []feature{
 	{setCompat, format.CompatLazyBG, "lazy_bg", refused, "never part of the kernel"},
 	{setCompat, format.CompatExcludeInode, "exclude_inode", refused, "snapshots were never part of the kernel"},
 	{setCompat, format.CompatExcludeBitmap, "exclude_bitmap", refused, "snapshots were never part of the kernel"},
-	{setCompat, format.CompatSparseSuper2, "sparse_super2", used, ""},
+	{setCompat, format.CompatSparseSuper2, "sparse_super2", refused, "two copies of the superblock where it says are not tested here yet"},
 	{setCompat, format.CompatFastCommit, "fast_commit", refused, "the journal's fast commit area is not written yet"},
-	{setCompat, format.CompatStableInodes, "stable_inodes", preserved, "inode numbers and the UUID are never changed"},
+	{setCompat, format.CompatStableInodes, "stable_inodes", refused, "it comes with encryption, which is not handled yet"},
 	{setCompat, format.CompatOrphanFile, "orphan_file", used, ""},
 
 	{setIncompat, format.IncompatCompression, "compression", refused, "never part of the kernel"},
@@ -146,6 +146,23 @@ func checkState(sb format.Superblock) error {
 func checkWritable(sb format.Superblock) error {
 	if !sb.HasIncompat(format.IncompatExtents) {
 		return unsupportedf("superblock: no extent feature: files mapped by indirect blocks can be read, not written yet")
+	}
+	if v := format.SDefHashVersion.Get(sb); sb.HasCompat(format.CompatDirIndex) && v > format.HashTEA {
+		return unsupportedf("superblock: s_def_hash_version %d", v)
+	}
+	return nil
+}
+
+// checkJournalInode: a journal is in inode 8 or on another device.
+func checkJournalInode(sb format.Superblock) error {
+	ino := format.SJournalInum.Get(sb)
+	switch {
+	case !sb.HasCompat(format.CompatHasJournal):
+		return nil
+	case ino == 0 && format.SJournalDev.Get(sb) != 0:
+		return unsupportedf("superblock: the journal is on another device")
+	case Ino(ino) != format.JournalIno:
+		return corruptf("superblock: s_journal_inum %d, not %d", ino, format.JournalIno)
 	}
 	return nil
 }

@@ -105,6 +105,9 @@ func (g *geometry) check(sb format.Superblock) error {
 	if g.firstIno < 11 || g.firstIno > Ino(g.inodesPerGroup) {
 		return corruptf("superblock: s_first_ino %d with %d inodes per group", g.firstIno, g.inodesPerGroup)
 	}
+	if !sb.Has64() && sb.HasHigh() {
+		return corruptf("superblock: block counts of 64 bits without the 64bit feature")
+	}
 	if sb.Has64() {
 		g.descSize = int(format.SDescSize.Get(sb))
 		if g.descSize < format.GroupDescSize64 || g.descSize > 1024 || g.descSize&(g.descSize-1) != 0 {

@@ -60,9 +60,6 @@ func (tx *Tx) pack(dir node, b format.DirBlock, list []hashedEntry) {
 // makeIndex turns a directory of one block into a hashed one with one leaf.
 func (tx *Tx) makeIndex(dir node) error {
 	version := format.SDefHashVersion.Get(tx.sb)
-	if version > format.HashTEA {
-		return unsupportedf("superblock: s_def_hash_version %d", version)
-	}
 	tx.settleHashSign()
 	at, data, _, err := tx.dirBlock(dir, 0)
 	if err != nil {

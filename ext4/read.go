@@ -56,13 +56,13 @@ func (v *view) readDir(name string) ([]fs.DirEntry, error) {
 // dirEntries lists a directory, sorted by name.
 func (v *view) dirEntries(n node) ([]fs.DirEntry, error) {
 	var list []fs.DirEntry
-	err := v.entries(n, func(name string, d format.Dirent) (bool, error) {
+	err := v.entries(n, func(name string, d format.Dirent) error {
 		child, err := v.inode(d.Ino)
 		if err != nil {
-			return true, err
+			return err
 		}
 		list = append(list, fs.FileInfoToDirEntry(fileInfo{name, v.stat(child)}))
-		return false, nil
+		return nil
 	})
 	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	return list, err

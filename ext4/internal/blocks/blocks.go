@@ -78,9 +78,9 @@ func (c *Cache) Read(n format.FSBlock, b []byte) error {
 	return nil
 }
 
-// Forget drops block n, because the device has another content now.
-func (c *Cache) Forget(n format.FSBlock) {
+// ForgetAll drops what is kept, because the device has another content now.
+func (c *Cache) ForgetAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.kept, n)
+	clear(c.kept)
 }

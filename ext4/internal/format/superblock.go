@@ -104,6 +104,11 @@ func setLohi(b []byte, lo, hi U32, v uint64) {
 // Has64 tells whether the high halves of block counts are in use: only with the 64bit feature.
 func (s Superblock) Has64() bool { return SFeatureIncompat.Get(s)&Incompat64Bit != 0 }
 
+// HasHigh tells whether one of these high halves is not zero.
+func (s Superblock) HasHigh() bool {
+	return SBlocksCountHi.Get(s)|SRBlocksCountHi.Get(s)|SFreeBlocksCountHi.Get(s) != 0
+}
+
 func (s Superblock) BlocksCount() uint64 {
 	if s.Has64() {
 		return lohi(s, SBlocksCountLo, SBlocksCountHi)

@@ -1,0 +1,76 @@
+package format
+
+// This file is the journal's structures, big-endian (kernel: include/linux/jbd2.h; Documentation/filesystems/ext4/journal.rst):
+// its superblock, and the descriptor and commit blocks of a transaction.
+
+const (
+	// Every block of the journal's own begins with these.
+	JMagic     B32 = 0x00
+	JBlockType B32 = 0x04
+	JSequence  B32 = 0x08
+
+	JBD2Magic = 0xC03B3998
+
+	JDescriptor   = 1
+	JCommit       = 2
+	JSuperblockV1 = 3
+	JSuperblockV2 = 4
+	JRevoke       = 5
+
+	// The superblock.
+	JSBlockSize       B32 = 0x0C // bytes
+	JSMaxlen          B32 = 0x10 // blocks of the journal
+	JSFirst           B32 = 0x14 // first block of the log
+	JSSequence        B32 = 0x18 // of the first transaction in the log, or the next one
+	JSStart           B32 = 0x1C // block of the first transaction; 0: the log is empty
+	JSErrno           B32 = 0x20
+	JSFeatureCompat   B32 = 0x24
+	JSFeatureIncompat B32 = 0x28
+	JSFeatureROCompat B32 = 0x2C
+	jsUUID                = 0x30 // 16 bytes
+	JSChecksumType    U8  = 0x50
+	JSChecksum        B32 = 0xFC
+	JSSize                = 1024 // bytes that the checksum covers
+
+	JCompatChecksum      = 0x01 // a crc32 over a transaction in its commit block
+	JIncompatRevoke      = 0x01
+	JIncompat64Bit       = 0x02
+	JIncompatAsyncCommit = 0x04
+	JIncompatCsumV2      = 0x08
+	JIncompatCsumV3      = 0x10
+	JIncompatFastCommit  = 0x20
+	JChecksumCRC32C      = 4
+
+	// A tag in a descriptor block. Up to version 2 of the checksums:
+	JTagBlock   B32 = 0x00
+	JTagCsum16  B16 = 0x04
+	JTagFlags16 B16 = 0x06
+	// Version 3 has the flags in 32 bits, of which the lower are at the same place, and the checksum behind the high half.
+	JTagBlockHi B32 = 0x08
+	JTagCsum32  B32 = 0x0C
+
+	JFlagEscape   = 1 // the block began with the magic number, which the log has as zero
+	JFlagSameUUID = 2
+	JFlagLastTag  = 8
+
+	JHeaderSize = 12 // bytes before the tags
+
+	// The commit block.
+	JCommitChecksum B32 = 0x10
+	JCommitSec      B64 = 0x30
+	JCommitNsec     B32 = 0x38
+)
+
+// JournalSuperblock is a view of the journal's first block.
+type JournalSuperblock []byte
+
+func (s JournalSuperblock) UUID() []byte { return s[jsUUID:][:16] }
+
+func (s JournalSuperblock) checksum() uint32 {
+	sum := CRC32C(^uint32(0), s[:JSChecksum])
+	sum = CRC32C(sum, make([]byte, 4))
+	return CRC32C(sum, s[JSChecksum+4:JSSize])
+}
+
+func (s JournalSuperblock) ChecksumOK() bool { return JSChecksum.Get(s) == s.checksum() }
+func (s JournalSuperblock) SetChecksum()     { JSChecksum.Set(s, s.checksum()) }

@@ -1,0 +1,192 @@
+package ext4
+
+// This file is the way through the journal: one transaction, after which a cut at any moment leaves either the old state or
+// one that the kernel or e2fsck completes from the log.
+
+import (
+	"errors"
+	"fmt"
+
+	"boringboot/ext4/internal/blocks"
+	"boringboot/ext4/internal/format"
+	"boringboot/ext4/internal/jbd2"
+)
+
+// journal is the file system's own log and where its blocks are.
+type journal struct {
+	*jbd2.Journal
+	runs []run // of the journal's file
+	log  [][]byte
+	end  []byte // the commit block
+}
+
+// openJournal reads the journal's superblock. Nil where the file system has no journal.
+func (v *view) openJournal() (*journal, error) {
+	if !v.sb.HasCompat(format.CompatHasJournal) {
+		return nil, nil
+	}
+	ino := format.JournalIno
+	n, err := v.inode(ino)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if n.Type() != format.ModeRegular {
+		return nil, corruptf("journal: inode %d is not a regular file", ino)
+	}
+	j := &journal{}
+	first, err := v.lookup(n, 0)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if first.start == 0 {
+		return nil, corruptf("journal: inode %d: its first block is a hole", ino)
+	}
+	block, err := v.src.Block(first.start)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if j.Journal, err = jbd2.Parse(block, n.Size()/uint64(v.blockSize), v.blocks > 1<<32); err != nil {
+		if errors.Is(err, jbd2.ErrUnknown) {
+			return nil, unsupportedf("journal: inode %d: %w", ino, err)
+		}
+		return nil, corruptf("journal: inode %d: %w", ino, err)
+	}
+	j.runs = []run{first}
+	return j, j.mapUpTo(v, n, 1)
+}
+
+// mapUpTo finds where the journal's first count blocks are.
+func (j *journal) mapUpTo(v *view, n node, count uint32) error {
+	for {
+		last := j.runs[len(j.runs)-1]
+		next := last.block + FileBlock(last.count)
+		if uint32(next) >= count {
+			return nil
+		}
+		r, err := v.lookup(n, next)
+		if err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		if r.start == 0 {
+			return corruptf("journal: inode %d: block %d is a hole", n.ino, next)
+		}
+		j.runs = append(j.runs, r)
+	}
+}
+
+// prepare lays a transaction into the log. Blocks that were freed are logged as zeros, so that they are cleared even if the
+// log is replayed; where they are more than half of the log has room for, they are left to be cleared behind the commit.
+func (j *journal) prepare(v *view, p plan, t format.Timestamp) error {
+	all := p.meta
+	zero := make([]byte, v.blockSize)
+	count := uint64(0)
+	for _, r := range p.zero {
+		count += uint64(r.count)
+	}
+	if count <= uint64(j.Room()/2) && j.Needed(len(p.meta)+int(count)) <= j.Room() {
+		all = append([]blocks.Change(nil), p.meta...)
+		for _, r := range p.zero {
+			for i := range r.count {
+				all = append(all, blocks.Change{Block: r.start + FSBlock(i), Data: zero})
+			}
+		}
+	}
+	need := j.Needed(len(all))
+	if need > j.Room() {
+		return &NoSpaceError{Resource: "journal blocks", Needed: uint64(need), Free: uint64(j.Room())}
+	}
+	n, err := v.inode(format.JournalIno)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := j.mapUpTo(v, n, j.First+uint32(need)); err != nil {
+		return err
+	}
+	j.log, j.end = j.Transaction(all, t)
+	return nil
+}
+
+// write puts a block of the journal to its place.
+func (j *journal) write(w *writer, at uint32, data []byte) error {
+	for _, r := range j.runs {
+		if at >= uint32(r.block) && at-uint32(r.block) < r.count {
+			return w.write(r.start+FSBlock(at-uint32(r.block)), data)
+		}
+	}
+	return corruptf("journal: block %d is not mapped", at)
+}
+
+// writeJournaled commits through the journal. The order is what makes a cut harmless:
+//
+//	write file data into free blocks, the transaction into the empty log, and the mark that recovery is needed; sync
+//	write the commit block, and the journal's superblock that lets the log begin; sync: now the transaction is done
+//	write the blocks home and clear what was freed; sync
+//	empty the journal; sync
+//	clear the mark; sync
+//
+// A mark with an empty log is nothing to recover, and without its commit block a transaction is not one.
+func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
+	if err := w.writeData(p.data); err != nil {
+		return err
+	}
+	if err := w.prepareLog(j, super); err != nil {
+		return w.giveUp(err, p, super)
+	}
+	w.touched = true
+	if err := j.write(w, j.First+uint32(len(j.log)), j.end); err != nil {
+		return err
+	}
+	if err := j.write(w, 0, j.Started()); err != nil {
+		return err
+	}
+	if err := w.sync(); err != nil {
+		return err
+	}
+	if err := w.writeHome(p); err != nil {
+		return err
+	}
+	if err := j.write(w, 0, j.Emptied()); err != nil {
+		return err
+	}
+	if err := w.sync(); err != nil {
+		return err
+	}
+	if err := w.write(super.at, super.new); err != nil {
+		return err
+	}
+	return w.sync()
+}
+
+func (w *writer) prepareLog(j *journal, super superblocks) error {
+	if err := w.write(super.at, super.marked); err != nil {
+		return err
+	}
+	for i, b := range j.log {
+		if err := j.write(w, j.First+uint32(i), b); err != nil {
+			return err
+		}
+	}
+	return w.sync()
+}
+
+// giveUp takes back what a commit has written that did not come as far as its commit block: the file system is as it was.
+func (w *writer) giveUp(err error, p plan, super superblocks) error {
+	errs := []error{err}
+	if undo := w.write(super.at, super.old); undo != nil {
+		w.touched = true
+		errs = append(errs, fmt.Errorf("the mark that recovery is needed could not be taken back: %w", undo))
+	}
+	for _, r := range runsOf(p.data) {
+		if undo := w.zero(r); undo != nil {
+			errs = append(errs, fmt.Errorf("data could not be cleared from free blocks: %w", undo))
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// superblocks is the block that the superblock is in, in each of its states.
+type superblocks struct {
+	at               FSBlock
+	old, marked, new []byte
+}
