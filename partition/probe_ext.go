@@ -41,7 +41,8 @@ func isExt(fsType string) bool { return fsType == "ext4" || fsType == "ext3" || 
 
 // plausible asks more than the magic number, which two random bytes have once in 65536 times.
 func (s extSuper) plausible() bool {
-	return s.magic() == extMagic && s.logBlockSize() <= 6 && s.blocksPerGroup() != 0 && s.inodesPerGroup() != 0
+	journal := s.featureIncompat()&incompatJournalDev != 0 // which has no groups
+	return s.magic() == extMagic && s.logBlockSize() <= 6 && (journal || s.blocksPerGroup() != 0 && s.inodesPerGroup() != 0)
 }
 
 // size is the file system's length in bytes; 0 where the count is beyond what a disk can have.

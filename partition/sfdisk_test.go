@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	diskfs "github.com/diskfs/go-diskfs/partition"
 	"github.com/google/go-cmp/cmp"
 
 	"boringboot/internal/testimage"
@@ -137,6 +138,9 @@ func TestTablesReadAsSfdiskReadsThem(t *testing.T) {
 			if diff := cmp.Diff(want, byUs(table)); diff != "" {
 				t.Errorf("partitions (-sfdisk +ours):\n%s", diff)
 			}
+			if diff := cmp.Diff(byGoDiskfs(t, path), primariesOf(table)); diff != "" {
+				t.Errorf("partitions (-go-diskfs +ours):\n%s", diff)
+			}
 			for _, w := range table.Warnings {
 				if !strings.Contains(w, "no logical partitions") {
 					t.Errorf("warning: %s", w)
@@ -144,4 +148,36 @@ func TestTablesReadAsSfdiskReadsThem(t *testing.T) {
 			}
 		})
 	}
+}
+
+// span is what go-diskfs' readers, which are no judges but were written by others, see of a partition.
+type span struct{ Start, Size int64 }
+
+func byGoDiskfs(t *testing.T, path string) (spans []span) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	table, err := diskfs.Read(f, 512, 512)
+	if err != nil {
+		t.Fatalf("go-diskfs: %v", err)
+	}
+	for _, p := range table.GetPartitions() {
+		if p.GetSize() > 0 {
+			spans = append(spans, span{p.GetStart(), p.GetSize()})
+		}
+	}
+	return spans
+}
+
+// primariesOf leaves out the logical partitions, which go-diskfs does not read.
+func primariesOf(table *Table) (spans []span) {
+	for _, p := range table.Partitions {
+		if table.Scheme == GPT || p.Number <= 4 {
+			spans = append(spans, span{p.Start, p.Size})
+		}
+	}
+	return spans
 }
