@@ -233,7 +233,8 @@ func TestWhatNixSaysIsPassedOn(t *testing.T) {
 }
 
 func TestNixIsNotGivenSecrets(t *testing.T) {
-	secrets := []string{"SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_PGP_FP", "AGE_PASSPHRASE", "VAULT_TOKEN"}
+	secrets := []string{"SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE", "SOPS_PGP_FP", "AGE_PASSPHRASE", "VAULT_TOKEN",
+		"AZURE_CLIENT_SECRET", "GOOGLE_CREDENTIALS", "HUAWEICLOUD_SDK_SK"}
 	kept := []string{"NIX_CONFIG", "NIX_SSHOPTS", "AWS_ACCESS_KEY_ID", "SSH_AUTH_SOCK", "SOPSLIKE", "AGENT_INFO"}
 	for _, name := range append(secrets, kept...) {
 		t.Setenv(name, "value-of-"+name)

@@ -57,7 +57,7 @@ func TestCancelEndsNixAndWhatItStarted(t *testing.T) {
 		interrupted  bool // nix hears the interrupt and ends by itself
 	}{
 		{"nix obeys", `trap 'echo yes > DIR/interrupted; exit 1' INT; sleep 60 & echo $! > DIR/child; echo $$ > DIR/nix; wait`, true},
-		{"nix is deaf", `trap '' INT TERM; sleep 60 & echo $! > DIR/child; echo $$ > DIR/nix; while :; do sleep 0.05; done`, false},
+		{"nix is deaf", `trap '' INT TERM; sleep 60 & echo $! > DIR/child; echo $$ > DIR/nix; i=0; while [ $i -lt 400 ]; do sleep 0.05; i=$((i + 1)); done`, false},
 		{"nix obeys, its child is deaf and holds standard error",
 			`(trap '' INT; exec sleep 60) & echo $! > DIR/child; trap 'echo yes > DIR/interrupted; exit 1' INT; echo $$ > DIR/nix; wait`, true},
 	} {

@@ -41,7 +41,7 @@
         });
         endless = host (sdImage {
           name = "endless";
-          script = ''echo $$ > ${import ./scratch.nix}/builder; while :; do sleep 0.1; done'';
+          script = ''echo $$ > ${import ./scratch.nix}/builder; sleep 60'';
         });
         imageless.config.system.build.toplevel = "no image here";
         throwing.config.system.build.sdImage = throw "the configuration is wrong";
