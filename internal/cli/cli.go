@@ -102,3 +102,13 @@ func Main(program string, run func(ctx context.Context) error) {
 	stop()
 	os.Exit(Code(err))
 }
+
+// Printable makes control characters in a name that goes to a terminal visible.
+func Printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			return '\uFFFD'
+		}
+		return r
+	}, name)
+}

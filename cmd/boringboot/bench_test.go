@@ -1,0 +1,82 @@
+package main_test
+
+import (
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"boringboot/internal/testimage"
+)
+
+// This file runs the peers beside us in one run: three files injected in place, as whole processes. The ratio is of the medians of
+// runs that take turns, so that it holds where the machine's speed drifts.
+
+func BenchmarkThreeFilesInPlace(b *testing.B) {
+	testimage.Require(b, "debugfs", "cp")
+	for _, size := range []int64{0, 256 << 20, 3 << 30} {
+		name := "shrunk"
+		if size > 0 {
+			name = fmt.Sprintf("%dMiB", size>>20)
+		}
+		b.Run(name, func(b *testing.B) {
+			w := newWorkplace(b)
+			image := testimage.Ext4(b, testimage.Options{Size: size})
+			w.write("env", []byte("WIFI_SSID=\"net\"\nWIFI_PSK=\"password\"\n"))
+			ours := func() *exec.Cmd {
+				return w.command("boringboot", "inject", "work.img", "--secrets", "secrets/bastet.yaml", "-q")
+			}
+			files := func() *exec.Cmd {
+				return w.command("boringboot", "inject", "work.img", "-q",
+					"--file", "key:/var/lib/bootstrap/ssh_host_ed25519_key:0600", "--file", "key.pub:/var/lib/bootstrap/ssh_host_ed25519_key.pub:0644",
+					"--file", "env:/var/lib/networkmanager/system-connections.env:0600")
+			}
+			debugfs := func() *exec.Cmd {
+				cmd := exec.Command("debugfs", "-w", "-f", "-", "work.img")
+				cmd.Dir = w.dir
+				cmd.Stdin = strings.NewReader(debugfsScript)
+				return cmd
+			}
+			peers := map[string]func() *exec.Cmd{"sops": ours, "files": files, "debugfs": debugfs}
+			took := map[string][]time.Duration{}
+			for b.Loop() {
+				for _, peer := range []string{"sops", "debugfs", "files"} {
+					w.sh("cp", "--sparse=always", image, "work.img")
+					w.sh("sync", "work.img")
+					cmd := peers[peer]()
+					start := time.Now()
+					if out, err := cmd.CombinedOutput(); err != nil {
+						b.Fatalf("%s: %v\n%s", peer, err, out)
+					}
+					took[peer] = append(took[peer], time.Since(start))
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			for peer, d := range took {
+				b.ReportMetric(float64(median(d).Microseconds())/1000, peer+"-ms")
+			}
+			b.ReportMetric(float64(median(took["sops"]))/float64(median(took["debugfs"])), "sops/debugfs")
+			b.ReportMetric(float64(median(took["files"]))/float64(median(took["debugfs"])), "files/debugfs")
+		})
+	}
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+const debugfsScript = `mkdir /var
+mkdir /var/lib
+mkdir /var/lib/bootstrap
+sif /var/lib/bootstrap mode 040700
+mkdir /var/lib/networkmanager
+write key /var/lib/bootstrap/ssh_host_ed25519_key
+sif /var/lib/bootstrap/ssh_host_ed25519_key mode 0100600
+write key.pub /var/lib/bootstrap/ssh_host_ed25519_key.pub
+sif /var/lib/bootstrap/ssh_host_ed25519_key.pub mode 0100644
+write env /var/lib/networkmanager/system-connections.env
+sif /var/lib/networkmanager/system-connections.env mode 0100600
+`

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"boringboot/ext4"
+	"boringboot/inject"
+	"boringboot/internal/cli"
+	"boringboot/internal/diskimage"
+	"boringboot/internal/manifest"
+	"boringboot/partition"
+	"boringboot/verify"
+)
+
+// This file is the job that provision and inject share, from an open image on: find the root, plan, apply, read back.
+
+// image is what the job needs of an image, whether it is changed in place, a copy in the making, or only read.
+type image interface {
+	Size() int64 // bytes
+	Section(off, n int64) *diskimage.Section
+}
+
+// job is one injection into one image.
+type job struct {
+	source  string // the path of the image, for errors
+	sel     partition.Selector
+	options inject.Options
+	entries []manifest.Entry
+	dryRun  bool
+}
+
+// outcome is what a job did, for people and for the receipt.
+type outcome struct {
+	root   partition.Partition
+	scheme partition.Scheme
+	info   ext4.Info // before the change
+	plan   *inject.Plan
+	report *verify.Report // nil after a dry run
+	took   time.Duration  // planning and writing
+}
+
+// run does the job. The image is untouched after any error that is not a finding of the verification.
+func (j *job) run(ctx context.Context, img image) (*outcome, error) {
+	table, err := partition.Read(img.Section(0, img.Size()), img.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.source, err)
+	}
+	root, err := table.Root(j.sel)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", j.source, err)
+		if errors.Is(err, partition.ErrAmbiguous) {
+			err = cli.WithHint(err, "choose one with --partition N or --label L")
+		}
+		return nil, err
+	}
+	section := img.Section(root.Start, root.Size)
+	start := time.Now()
+	fsys, err := ext4.Open(section)
+	if err != nil {
+		return nil, hintExt4(fmt.Errorf("%s: root file system%s: %w", j.source, ofPartition(root), err))
+	}
+	out := &outcome{root: root, scheme: table.Scheme, info: fsys.Info()}
+	out.plan, err = inject.NewPlan(fsys, j.entries, j.options)
+	if err != nil {
+		return out, hintPlan(err)
+	}
+	if j.dryRun {
+		return out, hintPlan(out.plan.Rehearse())
+	}
+	if err := ctx.Err(); err != nil {
+		return out, err
+	}
+	if err := out.plan.Apply(); err != nil {
+		return out, hintPlan(err)
+	}
+	out.took = time.Since(start)
+	out.report, err = verify.Contents(ctx, section, section.Size(), out.plan.Entries())
+	if err != nil {
+		return out, fmt.Errorf("reading back: %w", err)
+	}
+	if !out.report.OK() {
+		return out, cli.Findings(fmt.Errorf("reading back: %s", out.report.Summary()))
+	}
+	return out, nil
+}
+
+// ofPartition says which partition a file system is in, where there are any.
+func ofPartition(root partition.Partition) string {
+	if root.Number == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (partition %d)", root.Number)
+}
+
+// hintPlan adds to a planning error what the user can do about it.
+func hintPlan(err error) error {
+	var refused *inject.RefusedError
+	var exists *inject.ExistsError
+	switch {
+	case errors.As(err, &refused):
+		return cli.WithHint(err, "if that is meant, --allow %s lifts the refusal", refused.Prefix)
+	case errors.As(err, &exists):
+		return cli.WithHint(err, "--overwrite replaces it")
+	case errors.Is(err, ext4.ErrNoSpace):
+		return cli.WithHint(err, "make the image larger where it is built; NixOS images are grown to the card at first boot only")
+	}
+	return hintExt4(err)
+}
+
+func hintExt4(err error) error {
+	switch {
+	case errors.Is(err, ext4.ErrNeedsRecovery):
+		return cli.WithHint(err, "mount it once, or run e2fsck -p on the file system, so that its journal is replayed")
+	case errors.Is(err, ext4.ErrHasErrors), errors.Is(err, ext4.ErrCorrupt):
+		return cli.WithHint(err, "build or download the image again; e2fsck -fn shows what is wrong with it")
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"boringboot/inject"
+	"boringboot/internal/cli"
+	"boringboot/internal/diskimage"
+	"boringboot/internal/nixbuild"
+)
+
+type provision struct {
+	host, dest  string
+	image       string
+	flake, attr string
+	source      sourceFlags
+	root        rootFlags
+	write       writeFlags
+	out         outputFlags
+}
+
+func newProvision() *cobra.Command {
+	var p provision
+	cmd := &cobra.Command{
+		Use:   "provision HOST DEST",
+		Short: "Build (or take) the host's image, copy it to DEST, inject, verify",
+		Long: `provision builds HOST's SD image with nix, or takes the one that --image names, copies it to DEST, puts HOST's decrypted bootstrap
+files into its ext4 root and reads them back. DEST is a path, or a directory (it ends in / or is one): then HOST.img in it. A DEST
+that ends in .zst is compressed. DEST appears only when everything was verified; after any failure it is as it was before.`,
+		Example: `  boringboot provision bastet out/
+  boringboot provision bastet bastet.img --image nixos-sd-image.img.zst --secrets secrets/bastet.yaml`,
+		Args: cli.Args("HOST", "DEST"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p.host, p.dest = args[0], args[1]
+			return p.run(cmd.Context(), newConsole(p.out))
+		},
+	}
+	cmd.Flags().StringVar(&p.image, "image", "", "use the image `FILE` rather than build one")
+	cmd.Flags().StringVar(&p.flake, "flake", ".", "the `FLAKE` whose nixosConfigurations.HOST is built")
+	cmd.Flags().StringVar(&p.attr, "attr", nixbuild.DefaultAttr, "the `ATTRIBUTE` of the host's configuration that is the image")
+	p.source.registerSecrets(cmd)
+	p.root.register(cmd)
+	p.write.register(cmd)
+	p.out.register(cmd)
+	return cmd
+}
+
+func (p *provision) run(ctx context.Context, c *console) error {
+	if err := nixbuild.CheckHost(p.host); err != nil {
+		return err
+	}
+	sel, err := p.root.selector()
+	if err != nil {
+		return err
+	}
+	epoch, err := sourceDateEpoch()
+	if err != nil {
+		return err
+	}
+	payload, err := p.source.gather(p.host, true)
+	if err != nil {
+		return err
+	}
+	defer payload.close()
+	records, err := p.write.openRecords(p.host, payload)
+	if err != nil {
+		return err
+	}
+	defer records.abort()
+	j := &job{sel: sel, entries: payload.entries, dryRun: p.write.dryRun,
+		options: inject.Options{Allow: p.write.allow, Overwrite: p.write.overwrite, Time: epoch, Copy: true}}
+	dest := destination(p.dest, p.host)
+
+	if p.write.dryRun {
+		source, err := p.sourceImage(ctx, c)
+		if err != nil {
+			return err
+		}
+		return dryRun(ctx, c, j, source, result{Command: "provision", Host: p.host, Image: source, Dest: dest})
+	}
+	out, err := diskimage.Create(dest, p.write.force)
+	if err != nil {
+		return hintDest(err)
+	}
+	defer out.Abort()
+	source, err := p.sourceImage(ctx, c)
+	if err != nil {
+		return err
+	}
+	return finish(ctx, c, j, out, source, records, result{Command: "provision", Host: p.host, Image: source, Dest: dest})
+}
+
+// sourceImage returns the path of the image to start from, built if need be.
+func (p *provision) sourceImage(ctx context.Context, c *console) (string, error) {
+	if p.image != "" {
+		return p.image, nil
+	}
+	c.step("building %s#nixosConfigurations.%s.%s", p.flake, p.host, p.attr)
+	image, err := nixbuild.Build(ctx, nixbuild.Options{Flake: p.flake, Attr: p.attr, Host: p.host, Stderr: c.childOutput()})
+	return image, cli.Hinted(err)
+}
+
+// destination returns the file that DEST means.
+func destination(dest, host string) string {
+	if info, err := os.Stat(dest); strings.HasSuffix(dest, "/") || strings.HasSuffix(dest, string(filepath.Separator)) || err == nil && info.IsDir() {
+		return filepath.Join(dest, host+".img")
+	}
+	return dest
+}
+
+// dryRun shows what a job would do to the image at path, and whether it would fit.
+func dryRun(ctx context.Context, c *console, j *job, path string, res result) error {
+	j.source = path
+	img, err := diskimage.Open(ctx, path, c.progress)
+	if err != nil {
+		return hintImage(err)
+	}
+	defer img.Close()
+	done, err := j.run(ctx, img)
+	if err != nil {
+		return err
+	}
+	res.fill(done)
+	return c.finish(res)
+}
+
+// finish copies the image at source into out, does the job on the copy, and lets it appear under its name.
+func finish(ctx context.Context, c *console, j *job, out *diskimage.Output, source string, records *records, res result) error {
+	j.source = source
+	if err := out.Fill(ctx, source, c.progress); err != nil {
+		return hintImage(err)
+	}
+	done, err := j.run(ctx, out)
+	if err != nil {
+		return err
+	}
+	if err := out.Commit(ctx, c.progress); err != nil {
+		return hintDest(err)
+	}
+	res.fill(done)
+	res.addKey(records)
+	if err := records.write(res); err != nil {
+		return fmt.Errorf("%s is complete and verified, but: %w", res.Dest, err)
+	}
+	return c.finish(res)
+}

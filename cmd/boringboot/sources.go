@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"boringboot/inject"
+	"boringboot/internal/cli"
+	"boringboot/internal/manifest"
+	"boringboot/internal/secrets"
+	"boringboot/internal/sshkey"
+)
+
+// This file gathers what is to be injected: from a manifest and a SOPS file, from directories, from single files.
+
+// sourceFlags name what is to be injected.
+type sourceFlags struct {
+	secrets, manifest string
+	trees, files      []string
+}
+
+func (f *sourceFlags) registerSecrets(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.secrets, "secrets", "", "the SOPS `FILE` (default: the first of secrets/HOST.yaml, hosts/HOST/secrets.yaml)")
+	cmd.Flags().StringVar(&f.manifest, "manifest", "", "what to inject, from `FILE` (default: an SSH host key, its public half, Wi-Fi credentials)")
+}
+
+func (f *sourceFlags) registerFiles(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.trees, "tree", nil, "inject every file, directory and symlink below `DIR`, owned by root (repeatable)")
+	cmd.Flags().StringArrayVar(&f.files, "file", nil, "inject one file, `SRC:DEST[:MODE[:UID:GID]]` (repeatable)")
+}
+
+// payload is what is to be injected, decrypted and checked.
+type payload struct {
+	entries []manifest.Entry
+	hostKey *sshkey.Key // nil where no host key is among the entries
+	close   func() error
+}
+
+// gather reads and decrypts everything that is to be injected. It touches no image. With useManifest the manifest (the default one
+// where none is named) is part of it.
+func (f *sourceFlags) gather(host string, useManifest bool) (_ *payload, err error) {
+	p := &payload{close: func() error { return nil }}
+	if useManifest {
+		if err := f.gatherManifest(p, host); err != nil {
+			return nil, err
+		}
+	}
+	for _, dir := range f.trees {
+		entries, err := inject.Tree(dir)
+		if err != nil {
+			return nil, fmt.Errorf("--tree %s: %w", dir, err)
+		}
+		p.entries = append(p.entries, entries...)
+	}
+	for _, spec := range f.files {
+		e, err := inject.FileSpec(spec)
+		if err != nil {
+			return nil, err
+		}
+		p.entries = append(p.entries, e)
+	}
+	return p, nil
+}
+
+func (f *sourceFlags) gatherManifest(p *payload, host string) error {
+	m, dir, err := f.loadManifest()
+	if err != nil {
+		return err
+	}
+	src := manifest.Sources{Dir: dir, Age: secrets.DecryptAge}
+	if m.NeedsSecrets() {
+		file, err := f.findSecrets(host)
+		if err != nil {
+			return err
+		}
+		opened, err := secrets.Open(file)
+		if err != nil {
+			return cli.Hinted(err)
+		}
+		src.Secrets = opened
+	}
+	resolved, err := m.Resolve(src)
+	if err != nil {
+		return cli.Hinted(err)
+	}
+	p.entries = append(p.entries, resolved.Entries...)
+	p.hostKey = resolved.HostKey
+	p.close = resolved.Close
+	return nil
+}
+
+// loadManifest returns the manifest and the directory that its relative paths start from.
+func (f *sourceFlags) loadManifest() (*manifest.Manifest, string, error) {
+	if f.manifest == "" {
+		return manifest.Default(), "", nil
+	}
+	data, err := os.ReadFile(f.manifest)
+	if err != nil {
+		return nil, "", fmt.Errorf("manifest: %w", err)
+	}
+	m, err := manifest.Parse(f.manifest, data)
+	return m, filepath.Dir(f.manifest), err
+}
+
+func (f *sourceFlags) findSecrets(host string) (string, error) {
+	if f.secrets != "" {
+		return f.secrets, nil
+	}
+	if host == "" {
+		return "", cli.WithHint(fmt.Errorf("the manifest needs secrets and no SOPS file is named"), "name it with --secrets FILE")
+	}
+	file, err := secrets.Find(".", host)
+	return file, cli.WithHint(err, "name the SOPS file with --secrets FILE")
+}

@@ -1,0 +1,80 @@
+package inject
+
+import (
+	"errors"
+	"fmt"
+
+	"boringboot/ext4"
+	"boringboot/internal/manifest"
+)
+
+// This file carries a plan out, in one transaction.
+
+// Apply does what the plan says: all of it, or nothing of it. A plan that changes nothing writes nothing.
+func (p *Plan) Apply() error {
+	if !p.Changes() {
+		return nil
+	}
+	return p.fsys.Update(p.do, p.updateOptions()...)
+}
+
+// errRehearsal makes a transaction that went well leave nothing behind.
+var errRehearsal = errors.New("rehearsal")
+
+// Rehearse does all that Apply does short of writing, and so finds whether everything fits, to the last block.
+func (p *Plan) Rehearse() error {
+	if !p.Changes() {
+		return nil
+	}
+	err := p.fsys.Update(func(tx *ext4.Tx) error {
+		if err := p.do(tx); err != nil {
+			return err
+		}
+		return errRehearsal
+	}, p.updateOptions()...)
+	if errors.Is(err, errRehearsal) {
+		return nil
+	}
+	return err
+}
+
+func (p *Plan) updateOptions() []ext4.UpdateOption {
+	var opts []ext4.UpdateOption
+	if !p.opts.Time.IsZero() {
+		opts = append(opts, ext4.WithTime(p.opts.Time))
+	}
+	if p.opts.Copy {
+		opts = append(opts, ext4.WithoutJournal())
+	}
+	return opts
+}
+
+func (p *Plan) do(tx *ext4.Tx) error {
+	for _, s := range p.Steps {
+		if err := s.do(tx); err != nil {
+			return fmt.Errorf("%s: %w", s.Path, err)
+		}
+	}
+	return nil
+}
+
+func (s *Step) do(tx *ext4.Tx) error {
+	name, attr := fsName(s.Actual), ext4.Attr{Mode: s.Mode, UID: s.UID, GID: s.GID}
+	switch s.Action {
+	case Keep:
+		return nil
+	case Attr:
+		if err := tx.Chmod(name, s.Mode); err != nil {
+			return err
+		}
+		return tx.Chown(name, s.UID, s.GID)
+	}
+	switch s.Kind {
+	case manifest.Directory:
+		return tx.Mkdir(name, attr)
+	case manifest.Symlink:
+		return tx.Symlink(s.Target, name, attr)
+	default:
+		return tx.WriteFile(name, s.Content, attr)
+	}
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+)
+
+func TestReport(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+		code int
+	}{
+		{"an error is one line", errors.New("what failed: why"), "p: what failed: why\n", 2},
+		{"a hint is a second line", WithHint(errors.New("what failed"), "do %s", "this"), "p: what failed\nhint: do this\n", 2},
+		{"findings exit with 1", Findings(errors.New("wrong")), "p: wrong\n", 1},
+		{"findings keep their hint", Findings(WithHint(errors.New("wrong"), "look")), "p: wrong\nhint: look\n", 1},
+		{"a hint keeps the code", WithHint(Findings(errors.New("wrong")), "look"), "p: wrong\nhint: look\n", 1},
+		{"a wrapped error keeps both", fmt.Errorf("more: %w", WithHint(Findings(errors.New("wrong")), "look")), "p: more: wrong\nhint: look\n", 1},
+		{"line breaks inside become spaces", errors.New("a\nb\r\nc"), "p: a b  c\n", 2},
+		{"escape sequences do not reach the terminal", errors.New("a\x1b[31mb\u009b"), "p: a\uFFFD[31mb\uFFFD\n", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var b bytes.Buffer
+			Report(&b, "p", tt.err)
+			if diff := cmp.Diff(tt.want, b.String()); diff != "" {
+				t.Error(diff)
+			}
+			if got := Code(tt.err); got != tt.code {
+				t.Errorf("code %d, want %d", got, tt.code)
+			}
+		})
+	}
+}
+
+func TestNilStaysNil(t *testing.T) {
+	if WithHint(nil, "x") != nil || Findings(nil) != nil || Hinted(nil) != nil || Code(nil) != ExitOK {
+		t.Error("a nil error became one")
+	}
+}
+
+func TestWrappedErrorsAreFound(t *testing.T) {
+	if err := Findings(WithHint(fmt.Errorf("x: %w", fs.ErrExist), "y")); !errors.Is(err, fs.ErrExist) {
+		t.Error("fs.ErrExist was lost")
+	}
+}
+
+func TestExecute(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"no command", "p: a command is missing\nhint: p --help shows how it is used\n", nil},
+		{"an unknown command", "p: unknown command \"x\" for \"p\"\nhint: p --help shows how it is used\n", []string{"x"}},
+		{"an unknown flag", "p: unknown flag: --x\nhint: p do --help shows how it is used\n", []string{"do", "--x"}},
+		{"too few arguments", "p: B is missing\nhint: p do --help shows how it is used\n", []string{"do", "a"}},
+		{"too many arguments", "p: an argument too many: \"c\"\nhint: p do --help shows how it is used\n", []string{"do", "a", "b", "c"}},
+		{"the right ones", "", []string{"do", "a", "b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			root := &cobra.Command{Use: "p", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return Usage(cmd, "a command is missing") }}
+			root.AddCommand(&cobra.Command{Use: "do A B", Args: Args("A", "B"), RunE: func(*cobra.Command, []string) error { return nil }})
+			root.SetArgs(append([]string{}, tt.args...))
+			var b bytes.Buffer
+			if err := Execute(context.Background(), root); err != nil {
+				Report(&b, "p", err)
+			}
+			if diff := cmp.Diff(tt.want, b.String()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

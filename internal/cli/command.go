@@ -1,0 +1,80 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// This file makes cobra's commands fail the way both programs fail: one line, and a hint where to look.
+
+// Execute runs the command line of root with its errors left to Report.
+func Execute(ctx context.Context, root *cobra.Command) error {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return Usage(cmd, "%v", err) })
+	cmd, err := root.ExecuteContextC(ctx)
+	var known *Error
+	if err != nil && cmd == root && !errors.As(err, &known) { // cobra's own: an unknown command
+		return Usage(root, "%v", err)
+	}
+	return err
+}
+
+// Usage is the error of a command line that does not fit cmd.
+func Usage(cmd *cobra.Command, format string, args ...any) error {
+	return WithHint(fmt.Errorf(format, args...), "%s --help shows how it is used", cmd.CommandPath())
+}
+
+// Args checks that a command got exactly the named arguments.
+func Args(names ...string) cobra.PositionalArgs { return ArgsRange(len(names), names...) }
+
+// ArgsRange checks that a command got at least atLeast of the named arguments, and no more than all of them.
+func ArgsRange(atLeast int, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < atLeast {
+			return Usage(cmd, "%s is missing", names[len(args)])
+		}
+		if len(args) > len(names) {
+			return Usage(cmd, "an argument too many: %q", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// Hinted takes over the hint of an error that has one: a method Hint() string somewhere in its chain.
+func Hinted(err error) error {
+	var h interface {
+		error
+		Hint() string
+	}
+	if errors.As(err, &h) && h.Hint() != "" {
+		return WithHint(err, "%s", h.Hint())
+	}
+	return err
+}
+
+// version is set by the linker (-X boringboot/internal/cli.version=…) where the build knows one.
+var version string
+
+// Version returns the program's version, from the linker or from what the go command recorded of the checkout.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return "devel-" + s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return "devel"
+}
