@@ -1,0 +1,100 @@
+package diskimage
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"boringboot/internal/testimage"
+)
+
+func TestCopiesShareBlocksWhereTheFileSystemCan(t *testing.T) {
+	testimage.RequireRoot(t)
+	if _, err := exec.LookPath("mkfs.xfs"); err != nil {
+		t.Skip("mkfs.xfs is not installed")
+	}
+	dir := t.TempDir()
+	sh(t, dir, "truncate -s 320M disk; mkfs.xfs -q -m reflink=1 disk; mkdir mnt; mount -o loop disk mnt")
+	t.Cleanup(func() { sh(t, dir, "umount mnt") })
+	src, dest := filepath.Join(dir, "mnt", "src.img"), filepath.Join(dir, "mnt", "out.img")
+	want := holeyImage()
+	writeSparseFile(t, src, want)
+	var seen recorder
+	makeImage(t, src, dest, &seen)
+	sameBytes(t, "the copy", readFile(t, dest), want)
+	if s := seen.steps[0]; s.Done != s.Total || s.Total != int64(len(want)) {
+		t.Errorf("progress %+v", s)
+	}
+	if out := sh(t, dir, "filefrag -v mnt/out.img"); !bytes.Contains([]byte(out), []byte("shared")) {
+		t.Errorf("no block is shared:\n%s", out)
+	}
+}
+
+// The ways to copy that do not need a file system's help are tried on their own.
+func TestExtentsAreCopiedWithAndWithoutTheKernel(t *testing.T) {
+	src, want := sourceFile(t)
+	in, err := os.Open(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var spans [][2]int64
+	for off := int64(0); off < int64(len(want)); {
+		start, end, err := nextExtent(in, off, int64(len(want)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start < end {
+			spans = append(spans, [2]int64{start, end})
+		}
+		off = end
+	}
+	if len(spans) < 4 {
+		t.Errorf("extents %v: the source has no holes to keep", spans)
+	}
+	covered := make([]byte, len(want))
+	for _, s := range spans {
+		copy(covered[s[0]:s[1]], want[s[0]:s[1]])
+	}
+	sameBytes(t, "the extents", covered, want)
+
+	out, err := os.Create(filepath.Join(t.TempDir(), "kernel"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if n := copyInKernel(out, in, 0, 4*mib); n <= 0 {
+		t.Errorf("copy_file_range copied %d bytes: the fallback alone was tested", n)
+	}
+}
+
+func TestCopiesAcrossFileSystemsAreRight(t *testing.T) {
+	dir := smallDisk(t, 32*mib)
+	src, want := filepath.Join(dir, "src.img"), holeyImage()
+	if err := os.WriteFile(src, want, 0o600); err != nil { // without holes: zeros are found by reading
+		t.Fatal(err)
+	}
+	in, err := os.Open(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	dest := filepath.Join(t.TempDir(), "out.img")
+	out, err := os.Create(dest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if n := copyInKernel(out, in, 0, 4096); n > 0 {
+		t.Skip("this kernel copies between file systems")
+	}
+	if err := copyFile(t.Context(), out, in, int64(len(want)), silent{}); err != nil {
+		t.Fatal(err)
+	}
+	sameBytes(t, "the copy", readFile(t, dest), want)
+	if n := allocated(t, dest); n > 3*mib {
+		t.Errorf("the copy takes %d bytes on the disk, want the zeros left out", n)
+	}
+}
