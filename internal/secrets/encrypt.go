@@ -3,7 +3,6 @@ package secrets
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -34,34 +33,31 @@ func Encrypt(name string, values map[string]string, recipients []string) ([]byte
 	return encryptTree(format, sops.TreeBranches{root}, recipients)
 }
 
-// EncryptDocument returns a plain text as a SOPS file, as "sops encrypt" would. Its format is that of a file called name.
-func EncryptDocument(name string, plaintext []byte, recipients []string) (data []byte, err error) {
-	defer recovered(name, &err)
-	format := formatOf(name, plaintext)
-	branches, err := format.store().LoadPlainFile(plaintext)
-	if err != nil {
-		return nil, fmt.Errorf("%s: the plain text is not %s%s", name, format, atLine(err))
-	}
-	return encryptTree(format, branches, recipients)
-}
-
-func encryptTree(format Format, branches sops.TreeBranches, recipients []string) ([]byte, error) {
+// newTree is a tree whose data key is to be encrypted to recipients.
+func newTree(branches sops.TreeBranches, recipients []string) (sops.Tree, error) {
 	var group sops.KeyGroup
 	for _, r := range recipients {
 		mk, err := age.MasterKeyFromRecipient(r)
 		if err != nil {
-			return nil, fmt.Errorf("%q is not an age recipient", printable(r))
+			return sops.Tree{}, errors.New("a recipient is not one of age's") // not quoted: it might be an identity
 		}
 		group = append(group, mk)
 	}
 	if len(group) == 0 {
-		return nil, errors.New("no recipient to encrypt to")
+		return sops.Tree{}, errors.New("no recipient to encrypt to")
 	}
-	tree := sops.Tree{Branches: branches, Metadata: sops.Metadata{
+	return sops.Tree{Branches: branches, Metadata: sops.Metadata{
 		KeyGroups:         []sops.KeyGroup{group},
 		UnencryptedSuffix: sops.DefaultUnencryptedSuffix,
 		Version:           version.Version,
-	}}
+	}}, nil
+}
+
+func encryptTree(format Format, branches sops.TreeBranches, recipients []string) ([]byte, error) {
+	tree, err := newTree(branches, recipients)
+	if err != nil {
+		return nil, err
+	}
 	key, errs := tree.GenerateDataKey()
 	if len(errs) > 0 {
 		return nil, errors.New("the data key could not be encrypted to every recipient")
@@ -76,5 +72,5 @@ func encryptTree(format Format, branches sops.TreeBranches, recipients []string)
 	if err != nil {
 		return nil, errors.New("the MAC could not be encrypted")
 	}
-	return format.store().EmitEncryptedFile(tree)
+	return format.emit(tree)
 }

@@ -274,7 +274,7 @@ func grouped(tb testing.TB, threshold int, groups ...sops.KeyGroup) string {
 	if tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, key, tree.Metadata.LastModified.Format(time.RFC3339)); err != nil {
 		tb.Fatal(err)
 	}
-	data, err := YAML.store().EmitEncryptedFile(tree)
+	data, err := realStore(YAML).EmitEncryptedFile(tree)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -1,12 +1,9 @@
 // Package secrets reads files that are encrypted with SOPS (YAML, JSON, dotenv, INI) or age, in memory only.
 //
-// The cryptography and the file formats are those of github.com/getsops/sops/v3, and so are the places where identities are
+// The cryptography and the metadata are those of github.com/getsops/sops/v3, and so are the places where identities are
 // looked for (identity.go lists them). What is different is what goes wrong: sops' and age's own error texts may quote what they were
 // reading, so none of them is passed on. Every failure has a kind for errors.Is, names the file and where there is one the key,
 // and never holds a plaintext or an identity.
-//
-// The package imports the stores of sops and not its decrypt package: that one links the command line too, and a process that
-// links it starts 3 ms later.
 package secrets
 
 import (

@@ -58,7 +58,7 @@ func write(tb testing.TB, name string, data []byte) string {
 // encrypted writes a document as a SOPS file of that name and returns its path.
 func encrypted(tb testing.TB, name, document, recipient string) string {
 	tb.Helper()
-	data, err := EncryptDocument(name, []byte(document), []string{recipient})
+	data, err := encryptDocument(name, []byte(document), []string{recipient})
 	if err != nil {
 		tb.Fatal(err)
 	}
