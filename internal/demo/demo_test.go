@@ -242,6 +242,10 @@ func TestAFailureLeavesNothingNew(t *testing.T) {
 		{"secrets is a file", func(t *testing.T, root string) { write(t, filepath.Join(root, "demo", "secrets")) }, true},
 		{"the identity is a directory", func(t *testing.T, root string) { write(t, filepath.Join(root, "demo", "demo-age.key", "x")) }, true},
 		{"the SOPS file is a directory", func(t *testing.T, root string) { write(t, filepath.Join(root, "demo", "secrets", "demo.yaml", "x")) }, true},
+		{"the SOPS file is a directory beside an earlier demo's identity", func(t *testing.T, root string) {
+			write(t, filepath.Join(root, "demo", "demo-age.key"))
+			write(t, filepath.Join(root, "demo", "secrets", "demo.yaml", "x"))
+		}, true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			root := t.TempDir()
