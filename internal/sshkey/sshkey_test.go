@@ -269,6 +269,24 @@ func noKeyBytes(tb testing.TB, err error, text string) {
 	}
 }
 
+func TestMorePaddingThanABlockNeedsIsRefused(t *testing.T) {
+	k, err := Generate("12345")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blob, err := dearmor(k.Private())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Two check numbers, type, public half, private half, comment: with one of five bytes a multiple of eight, without padding.
+	const size = 8 + (4 + 11) + (4 + 32) + (4 + 64) + (4 + 5)
+	section := append(bytes.Clone(blob[len(blob)-size:]), 1, 2, 3, 4, 5, 6, 7, 8)
+	padded := armor(appendString(bytes.Clone(blob[:len(blob)-size-4]), section))
+	if _, err := ParsePrivate(padded); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "padding") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestEveryFlippedBitOfAKeyFileIsRefusedOrHarmless(t *testing.T) {
 	k, err := Generate("root@bastet")
 	if err != nil {
