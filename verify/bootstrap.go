@@ -61,7 +61,7 @@ func checkRole(r *reader, w *way, want *manifest.Entry, v *view) error {
 
 // digestOf reads a whole file for its SHA-256, in hexadecimal.
 func digestOf(r *reader, w *way) (string, error) {
-	content, err := r.content(w.dir(), baseName(w.last.path), w.last.attr)
+	content, err := r.content(w)
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +84,7 @@ func digestOf(r *reader, w *way) (string, error) {
 
 // readRole reads a file that has a role; of one that is too long, one byte too many.
 func readRole(r *reader, w *way) ([]byte, error) {
-	content, err := r.content(w.dir(), baseName(w.last.path), w.last.attr)
+	content, err := r.content(w)
 	if err != nil {
 		return nil, err
 	}

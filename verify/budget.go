@@ -15,7 +15,7 @@ import (
 // can send a library into: the libraries have no bounds of their own.
 const (
 	baseBytes      = 64 << 20 // for superblock, descriptors, inodes and directories
-	contentShare   = 4        // and so many times the bytes of the files that are wanted
+	contentShare   = 4        // and so many times the bytes of the files that are wanted, and of the directories on the way to each
 	minCharge      = 1024     // bytes; a read costs at least these, so that many small ones end as well
 	bytesPerSecond = 4 << 20  // with a second for so much of them: a tenth of what the slowest library reads
 )
@@ -49,12 +49,12 @@ func newBudget(ctx context.Context, disk io.ReaderAt, size int64) *budget {
 	return &budget{ctx: ctx, disk: disk, size: size, left: baseBytes, deadline: time.Now().Add(baseTime)}
 }
 
-// grow allows for reading a content of n bytes, which is not more than the disk holds.
+// grow allows for reading n bytes more, of a file or of the directories on the way to it.
 func (b *budget) grow(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left += contentShare * n
-	b.deadline = b.deadline.Add(time.Duration(n/bytesPerSecond+1) * time.Second)
+	b.deadline = b.deadline.Add(time.Duration(float64(n) / bytesPerSecond * float64(time.Second)))
 }
 
 // until returns when the time is over.

@@ -4,6 +4,7 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -66,14 +67,15 @@ func compareContent(r *reader, w *way, want *manifest.Entry, v *view) error {
 		}
 		return nil
 	}
-	got, err := r.content(w.dir(), baseName(w.last.path), v.attr)
+	got, err := r.content(w)
 	if err != nil {
 		v.err = err
 		return nil
 	}
 	at, err := firstDifference(got, want.Content, v.attr.size)
+	var unread wantError
 	switch {
-	case isWantError(err):
+	case errors.As(err, &unread):
 		return fmt.Errorf("%s: reading the wanted content: %w", want.Path, err)
 	case err != nil:
 		v.err = err

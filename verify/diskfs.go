@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/diskfs/go-diskfs/backend"
@@ -82,8 +83,8 @@ func (l *diskfsExt4) stat(name string) (attr, error) {
 	}, nil
 }
 
-func (l *diskfsExt4) content(dir, name string, _ attr) (io.Reader, error) {
-	return l.fsys.Open(path.Join(dir, name))
+func (l *diskfsExt4) content(w *way, _ attr) (io.Reader, error) {
+	return l.fsys.Open(strings.TrimPrefix(w.last.path, "/"))
 }
 
 // readOnlyDisk is a backend.Storage over a budget.

@@ -161,7 +161,7 @@ func (l *goExt4) list(dirIno uint32) (map[string]uint32, error) {
 	return names, nil
 }
 
-func (l *goExt4) content(_, _ string, a attr) (io.Reader, error) {
+func (l *goExt4) content(_ *way, a attr) (io.Reader, error) {
 	in, err := l.inode(a.ino)
 	if err != nil {
 		return nil, err

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"strconv"
 	"strings"
 
@@ -166,47 +165,103 @@ func (l *masahiroExt4) attr(ino uint32) (attr, error) {
 	return a, nil
 }
 
-// target reads a symlink's target: from the inode where it is short, else from its one block.
+// target reads a symlink's target: from the inode where it is short, else as content.
 func (l *masahiroExt4) target(in *masahiro.Inode) (string, error) {
-	sb := l.fsys.GetSuperBlock()
 	size := in.GetSize()
-	if size < 0 || size > sb.GetBlockSize() {
+	if size < 0 || size > l.blockSize() {
 		return "", fmt.Errorf("a size of %d bytes", size)
 	}
-	var block int64
-	switch {
-	case in.UsesExtents():
-		extents, err := l.fsys.Extents(in)
-		if err != nil {
-			return "", err
-		}
-		if len(extents) != 1 || extents[0].Block != 0 || extents[0].IsUninitialized() {
-			return "", fmt.Errorf("%d extents", len(extents))
-		}
-		block = int64(extents[0].StartHi)<<32 | int64(extents[0].StartLo)
-	case size < int64(len(in.BlockOrExtents)):
+	if !in.UsesExtents() && size < int64(len(in.BlockOrExtents)) {
 		return string(in.BlockOrExtents[:size]), nil
-	default:
-		blocks, err := in.GetBlockAddresses(l.fsys)
-		if err != nil {
-			return "", err
-		}
-		if len(blocks) != 1 {
-			return "", fmt.Errorf("%d blocks", len(blocks))
-		}
-		block = int64(blocks[0])
+	}
+	r, err := l.read(in)
+	if err != nil {
+		return "", err
 	}
 	buf := make([]byte, size)
-	if _, err := l.b.ReadAt(buf, block*sb.GetBlockSize()); err != nil {
+	if _, err := io.ReadFull(r, buf); err != nil {
 		return "", err
 	}
 	return string(buf), nil
 }
 
-func (l *masahiroExt4) content(dir, name string, a attr) (io.Reader, error) {
-	f, err := l.fsys.Open(path.Join(dir, name))
+// content does not go through the library's Open: that reads all directories from the root on for each file again.
+func (l *masahiroExt4) content(_ *way, a attr) (io.Reader, error) {
+	in, ok := l.cache.inodes[l.cache.key(a.ino)]
+	if !ok {
+		return nil, fmt.Errorf("inode %d: the library has not read it", a.ino)
+	}
+	return l.read(&in)
+}
+
+func (l *masahiroExt4) blockSize() int64 {
+	sb := l.fsys.GetSuperBlock()
+	return sb.GetBlockSize()
+}
+
+// read returns the content of an inode, whose blocks the library finds.
+func (l *masahiroExt4) read(in *masahiro.Inode) (io.Reader, error) {
+	m := &mapped{b: l.b, blockSize: l.blockSize(), size: in.GetSize()}
+	if in.UsesExtents() {
+		extents, err := l.fsys.Extents(in)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range extents {
+			if !e.IsUninitialized() { // what is not written reads as zeros, like a hole
+				m.pieces = append(m.pieces, piece{int64(e.Block), int64(e.StartHi)<<32 | int64(e.StartLo), int64(e.GetLen())})
+			}
+		}
+		return m, nil
+	}
+	blocks, err := in.GetBlockAddresses(l.fsys)
 	if err != nil {
 		return nil, err
 	}
-	return f, nil
+	for i, block := range blocks {
+		if block != 0 {
+			m.pieces = append(m.pieces, piece{int64(i), int64(block), 1})
+		}
+	}
+	return m, nil
+}
+
+// piece is a run of blocks: where it is in the file and on the disk.
+type piece struct{ file, disk, blocks int64 }
+
+// mapped reads a file from its pieces, in the order of the file, and zeros between them.
+type mapped struct {
+	b         *budget
+	blockSize int64
+	size      int64 // bytes
+	off       int64
+	pieces    []piece
+}
+
+func (m *mapped) Read(p []byte) (int, error) {
+	if m.off >= m.size {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), m.size-m.off)]
+	for len(m.pieces) > 0 && m.off >= (m.pieces[0].file+m.pieces[0].blocks)*m.blockSize {
+		m.pieces = m.pieces[1:]
+	}
+	inPiece := int64(-1)
+	if len(m.pieces) > 0 {
+		next := m.pieces[0]
+		inPiece = m.off - next.file*m.blockSize
+		if inPiece >= 0 {
+			p = p[:min(int64(len(p)), next.blocks*m.blockSize-inPiece)]
+		} else {
+			p = p[:min(int64(len(p)), -inPiece)]
+		}
+	}
+	if inPiece < 0 {
+		clear(p)
+		m.off += int64(len(p))
+		return len(p), nil
+	}
+	n, err := m.b.ReadAt(p, m.pieces[0].disk*m.blockSize+inPiece)
+	m.off += int64(n)
+	return n, err
 }

@@ -174,6 +174,18 @@ var oddities = []struct {
 		except:  map[string]string{"/srv/holed": last},
 	},
 	{
+		name:    "blocks that are reserved and were not written, inside a file and after its end",
+		options: small(testimage.NixOS()),
+		extra: func(tb testing.TB, path string) []manifest.Entry {
+			inside, after := file("/srv/inside", make([]byte, 20480)), file("/srv/after", noise(7, 5000))
+			put(tb, path, []manifest.Entry{file("/srv/inside", nil), after})
+			testimage.DebugfsWrite(tb, path, 0, "fallocate /srv/inside 0 4", "set_inode_field /srv/inside size 20480", "fallocate /srv/after 2 9")
+			return []manifest.Entry{inside, after}
+		},
+		readers: all3,
+		except:  map[string]string{"/srv/inside": last},
+	},
+	{
 		name:    "a file in many pieces, its extent tree two levels deep",
 		options: testimage.Options{Profile: testimage.NixOS(), StorePaths: -1, Size: 16 << 20, Inodes: 2000},
 		extra:   scattered,

@@ -41,8 +41,8 @@ type library interface {
 	root() (attr, error)
 	// child returns what name is in a directory, and does not follow it. A name that is not there is fs.ErrNotExist.
 	child(dir string, dirIno uint32, name string) (attr, error)
-	// content reads a regular file, a child of dir. The reader ends with io.EOF.
-	content(dir, name string, a attr) (io.Reader, error)
+	// content reads the regular file that a way led to and that a describes. The reader ends with io.EOF.
+	content(w *way, a attr) (io.Reader, error)
 }
 
 // opener starts a library on a file system. It returns an error where the library is known not to read it right.
@@ -175,8 +175,9 @@ func (r *reader) child(dir string, dirIno uint32, name string) (attr, error) {
 	return a, err
 }
 
-// content reads a regular file that child returned.
-func (r *reader) content(dir, name string, a attr) (io.Reader, error) {
+// content reads the regular file that a way led to.
+func (r *reader) content(w *way) (io.Reader, error) {
+	a := w.last.attr
 	in, err := r.ro.Inode(a.ino)
 	if err != nil {
 		return nil, err
@@ -197,8 +198,8 @@ func (r *reader) content(dir, name string, a attr) (io.Reader, error) {
 	if m.Mapped > 2*m.Blocks+1<<16 {
 		return nil, fmt.Errorf("inode %d: %d blocks are kept for a content of %d", a.ino, m.Mapped, m.Blocks)
 	}
-	r.budget.grow(a.size)
-	c, err := guard(r, func() (io.Reader, error) { return r.lib.content(dir, name, a) })
+	r.budget.grow(a.size + cost(w.dirs))
+	c, err := guard(r, func() (io.Reader, error) { return r.lib.content(w, a) })
 	if err != nil {
 		return nil, err
 	}

@@ -3,9 +3,7 @@
 package verify
 
 import (
-	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -168,11 +166,4 @@ func printable(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
-}
-
-func baseName(p string) string { return path.Base(p) }
-
-func isWantError(err error) bool {
-	var w wantError
-	return errors.As(err, &w)
 }

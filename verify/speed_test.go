@@ -4,9 +4,11 @@ package verify
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"boringboot/internal/manifest"
 	"boringboot/internal/testimage"
@@ -82,4 +84,18 @@ func BenchmarkContents(b *testing.B) {
 			})
 		}
 	}
+}
+
+// A directory of many wanted files must not cost one library its budget: some read the whole way again for each of them.
+func TestManyFilesInOneDirectoryAreConfirmedByAll(t *testing.T) {
+	const n = 1500
+	path := testimage.Ext4(t, hashed(testimage.ProfileNamed("linear-4k"), n))
+	var want []manifest.Entry
+	for i := range n {
+		want = append(want, file(fmt.Sprintf("/hashed/name-%05d", i), []byte(fmt.Sprint("content ", i))))
+	}
+	start := time.Now()
+	r := contents(t, path, want)
+	t.Logf("%d files: %v", n, time.Since(start))
+	expectConfirmed(t, "Contents", r, all3, nil)
 }

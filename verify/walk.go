@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"boringboot/verify/internal/ext4ro"
 )
 
 // maxLinks is how many symlinks the kernel follows on one path (MAXSYMLINKS).
@@ -29,9 +31,6 @@ type way struct {
 	stuckAt string // where the reader could go no further, if that was on the way
 	stuck   error
 }
-
-// dir is the directory that the last name is in, in the form that library takes.
-func (w *way) dir() string { return strings.TrimPrefix(w.dirs[len(w.dirs)-1].path, "/") }
 
 // obstacle says that a path leads nowhere, which is a fault of the image, not of the reader.
 type obstacle struct {
@@ -66,7 +65,7 @@ func (r *reader) walk(path string) (*way, error) {
 			continue
 		}
 		at := dir.join(name)
-		a, err := r.lookup(dir, name)
+		a, err := r.lookup(here, name)
 		if errors.Is(err, fs.ErrNotExist) {
 			if at == path {
 				return w, &obstacle{codeMissing, "it is not there"}
@@ -99,14 +98,25 @@ func (r *reader) walk(path string) (*way, error) {
 }
 
 // lookup is child with a memory: every path goes through the same few directories.
-func (r *reader) lookup(dir place, name string) (attr, error) {
+func (r *reader) lookup(here []place, name string) (attr, error) {
+	dir := here[len(here)-1]
 	at := dir.join(name)
 	if got, ok := r.known[at]; ok {
 		return got.attr, got.err
 	}
+	r.budget.grow(cost(here)) // some libraries start at the root each time
 	a, err := r.child(strings.TrimPrefix(dir.path, "/"), dir.ino, name)
 	r.known[at] = found{a, err}
 	return a, err
+}
+
+// cost is what reading these directories takes, in bytes. Those that are too large are not read.
+func cost(dirs []place) int64 {
+	var n int64
+	for _, d := range dirs {
+		n += min(d.size, ext4ro.MaxDirectory)
+	}
+	return n
 }
 
 // found is what lookup remembers.

@@ -34,8 +34,8 @@ func (f *fake) child(dir string, ino uint32, name string) (attr, error) {
 	return a, err
 }
 
-func (f *fake) content(dir, name string, a attr) (io.Reader, error) {
-	r, err := f.library.content(dir, name, a)
+func (f *fake) content(w *way, a attr) (io.Reader, error) {
+	r, err := f.library.content(w, a)
 	if err == nil && f.mapContent != nil {
 		r = f.mapContent(r)
 	}

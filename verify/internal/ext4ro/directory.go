@@ -4,9 +4,9 @@ package ext4ro
 
 import "fmt"
 
-// MaxDirectory bounds the directories that are read, in bytes. A directory of 16 MiB holds some 200,000 names of the length of a
+// MaxDirectory bounds the directories that are read, in bytes. A directory of 4 MiB holds some 50,000 names of the length of a
 // store path; a size beyond it is damage or beyond what is checked here.
-const MaxDirectory = 16 << 20
+const MaxDirectory = 4 << 20
 
 const (
 	dxRootInfo    = 0x18       // struct dx_root: after the entries of "." and ".."
