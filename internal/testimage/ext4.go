@@ -193,10 +193,13 @@ const mke2fsConf = `[defaults]
 	default_mntopts = acl,user_xattr
 [fs_types]
 	ext4 = {
+		inode_size = 256
 	}
 	small = {
+		inode_size = 256
 	}
 	floppy = {
+		inode_size = 256
 	}
 `
 
