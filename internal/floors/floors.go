@@ -48,7 +48,12 @@ func floorOf(importPath string) (floor, error) {
 	return floor{}, fmt.Errorf("%s stands on no floor: docs/architecture.md does not know it", importPath)
 }
 
-const testimage = Module + "/internal/testimage"
+// testOnly says of a package that it serves tests alone: testimage, and what is
+// named as httptest is.
+func testOnly(importPath string) bool {
+	return importPath == Module+"/internal/testimage" ||
+		strings.HasPrefix(importPath, Module+"/internal/") && strings.HasSuffix(importPath, "test")
+}
 
 // Violations returns a sentence for each import that is not allowed.
 func Violations(packages []Package) []string {
@@ -67,7 +72,7 @@ func Violations(packages []Package) []string {
 			switch {
 			case err != nil:
 				found = append(found, fmt.Sprintf("%s: %v", p.ImportPath, err))
-			case imported == testimage:
+			case testOnly(imported) && !testOnly(p.ImportPath):
 				found = append(found, fmt.Sprintf("%s imports %s outside its tests", p.ImportPath, imported))
 			case other.number > own.number:
 				found = append(found, fmt.Sprintf("%s imports %s, which stands above it", p.ImportPath, imported))
