@@ -74,7 +74,7 @@ func (c *console) finish(r result) error {
 		}
 	}
 	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "warning: %s: %s\n", w.Path, w.Message)
+		fmt.Fprintf(&b, "warning: %s\n", strings.TrimPrefix(w.Path+": "+w.Message, ": "))
 	}
 	if c.flags.verbose || r.DryRun {
 		fmt.Fprintf(&b, "space: %d of %d free blocks of %d bytes and %d of %d free inodes needed\n",

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main_test
 
 import (
@@ -232,13 +234,4 @@ func TestKilledInPlace(t *testing.T) {
 	if none == 0 || all == 0 {
 		t.Errorf("none %d times, all %d times: the kills did not come in time", none, all)
 	}
-}
-
-func lookPath(t *testing.T, program string) string {
-	t.Helper()
-	p, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

@@ -182,3 +182,12 @@ func (w *workplace) only(dir string, names ...string) {
 		w.tb.Errorf("what is in %s (-want +got):\n%s", dir, diff)
 	}
 }
+
+func lookPath(t *testing.T, program string) string {
+	t.Helper()
+	p, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

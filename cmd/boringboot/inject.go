@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -99,8 +100,11 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 
 func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records *records, res result) error {
 	img, err := diskimage.OpenInPlace(i.image)
+	if errors.Is(err, diskimage.ErrCompressed) {
+		return cli.WithHint(err, "-o OUT names the file that the changed image is written to")
+	}
 	if err != nil {
-		return hintImage(err)
+		return cli.Hinted(err)
 	}
 	defer img.Close()
 	j.source = i.image
@@ -119,9 +123,10 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 	return c.finish(res)
 }
 
-func hintImage(err error) error {
-	if errors.Is(err, diskimage.ErrCompressed) {
-		return cli.WithHint(err, "-o OUT names the file that the changed image is written to")
+// hintOpen adds to an error about reading an image what the user can do about it.
+func hintOpen(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return cli.WithHint(err, "a compressed image is unpacked to be read: let TMPDIR name a directory on a larger disk")
 	}
 	return cli.Hinted(err)
 }

@@ -69,7 +69,7 @@ func (i *inspect) run(cmd *cobra.Command, c *console) error {
 	}
 	img, err := diskimage.Open(cmd.Context(), i.image, c.progress)
 	if err != nil {
-		return hintImage(err)
+		return hintOpen(err)
 	}
 	defer img.Close()
 	table, err := partition.Read(img, img.Size())

@@ -35,7 +35,7 @@ type job struct {
 // outcome is what a job did, for people and for the receipt.
 type outcome struct {
 	root   partition.Partition
-	scheme partition.Scheme
+	table  *partition.Table
 	info   ext4.Info // before the change
 	plan   *inject.Plan
 	report *verify.Report // nil after a dry run
@@ -62,7 +62,7 @@ func (j *job) run(ctx context.Context, img image) (*outcome, error) {
 	if err != nil {
 		return nil, hintExt4(fmt.Errorf("%s: root file system%s: %w", j.source, ofPartition(root), err))
 	}
-	out := &outcome{root: root, scheme: table.Scheme, info: fsys.Info()}
+	out := &outcome{root: root, table: table, info: fsys.Info()}
 	out.plan, err = inject.NewPlan(fsys, j.entries, j.options)
 	if err != nil {
 		return out, hintPlan(err)

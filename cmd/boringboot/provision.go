@@ -119,7 +119,7 @@ func dryRun(ctx context.Context, c *console, j *job, path string, res result) er
 	j.source = path
 	img, err := diskimage.Open(ctx, path, c.progress)
 	if err != nil {
-		return hintImage(err)
+		return hintOpen(err)
 	}
 	defer img.Close()
 	done, err := j.run(ctx, img)
@@ -134,7 +134,7 @@ func dryRun(ctx context.Context, c *console, j *job, path string, res result) er
 func finish(ctx context.Context, c *console, j *job, out *diskimage.Output, source string, records *records, res result) error {
 	j.source = source
 	if err := out.Fill(ctx, source, c.progress); err != nil {
-		return hintImage(err)
+		return cli.Hinted(err)
 	}
 	done, err := j.run(ctx, out)
 	if err != nil {

@@ -77,10 +77,13 @@ func (r *result) fill(o *outcome) {
 	r.Changed = o.plan.Changes()
 	r.DryRun = o.report == nil
 	r.Root = rootResult{
-		Table: string(o.scheme), Partition: o.root.Number, Start: o.root.Start, Size: o.root.Size,
+		Table: string(o.table.Scheme), Partition: o.root.Number, Start: o.root.Start, Size: o.root.Size,
 		Label: o.info.Label, UUID: o.info.UUID, BlockSize: int(o.info.BlockSize),
 		FreeBlocks: o.plan.Free.Blocks, FreeInodes: o.plan.Free.Inodes,
 		NeedBlocks: o.plan.Need.Blocks, NeedInodes: o.plan.Need.Inodes,
+	}
+	for _, w := range o.table.Warnings {
+		r.Warnings = append(r.Warnings, findingResult{Code: "partition-table", Message: w})
 	}
 	confirmed := map[string][]string{}
 	r.Readers = []readerResult{}

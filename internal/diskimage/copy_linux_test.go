@@ -3,7 +3,6 @@ package diskimage
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -12,9 +11,7 @@ import (
 
 func TestCopiesShareBlocksWhereTheFileSystemCan(t *testing.T) {
 	testimage.RequireRoot(t)
-	if _, err := exec.LookPath("mkfs.xfs"); err != nil {
-		t.Skip("mkfs.xfs is not installed")
-	}
+	testimage.Require(t, "mkfs.xfs", "filefrag")
 	dir := t.TempDir()
 	sh(t, dir, "truncate -s 320M disk; mkfs.xfs -q -m reflink=1 disk; mkdir mnt; mount -o loop disk mnt")
 	t.Cleanup(func() { sh(t, dir, "umount mnt") })
