@@ -101,14 +101,26 @@ func (tx *Tx) sealLeaf(dir node, b format.DirBlock) {
 	}
 }
 
+// gapHint says that a linear directory has no gap of size bytes in its blocks before fb: entries are only added, so blocks do
+// not have to be searched again.
+type gapHint struct {
+	fb   FileBlock
+	size int
+}
+
 // insertLinear tries every block, then makes an index of a directory of one block, or appends a block.
 func (tx *Tx) insertLinear(dir node, e newEntry) error {
 	blocks, err := tx.dirBlocks(dir)
 	if err != nil {
 		return err
 	}
-	for fb := range blocks {
+	first, size := FileBlock(0), format.DirentSize(len(e.name))
+	if h, ok := tx.gaps[dir.ino]; ok && size >= h.size {
+		first = h.fb
+	}
+	for fb := first; fb < blocks; fb++ {
 		if ok, err := tx.insertInBlock(dir, fb, e); ok || err != nil {
+			tx.gaps[dir.ino] = gapHint{fb, size}
 			return err
 		}
 	}

@@ -33,6 +33,7 @@ type Tx struct {
 	state map[Group]*groupState
 	data  fileData
 	freed []blockRun
+	gaps  map[Ino]gapHint
 	now   format.Timestamp
 
 	broken error // of an operation that failed halfway: the transaction cannot be committed any more
@@ -44,6 +45,7 @@ type UpdateOption func(*updateOptions)
 
 type updateOptions struct {
 	time      time.Time
+	given     bool // by WithTime
 	noJournal bool
 }
 
@@ -52,7 +54,7 @@ type updateOptions struct {
 func WithTime(t time.Time) UpdateOption {
 	return func(o *updateOptions) {
 		if !t.IsZero() {
-			o.time = t
+			o.time, o.given = t, true
 		}
 	}
 }
@@ -78,6 +80,9 @@ func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	if err := checkWritable(base.sb); err != nil {
 		return err
 	}
+	if last := base.lastTime(); o.given && (o.time.Unix() < format.MinTime || o.time.Unix() > last) {
+		return errTime
+	}
 	tx := newTx(base, fsys.cache, o.time)
 	err := fn(tx)
 	tx.done = true
@@ -90,8 +95,18 @@ func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	return fsys.commit(tx, o)
 }
 
+var errTime = errors.New("a time that inodes cannot hold")
+
+// lastTime is the last second that new inodes can hold.
+func (v *view) lastTime() int64 {
+	if v.inodeSize > format.InodeBaseSize {
+		return format.MaxTimeLong
+	}
+	return format.MaxTime
+}
+
 func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
-	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, now: timestamp(now)}
+	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, gaps: map[Ino]gapHint{}, now: timestamp(now)}
 	tx.data.cache = cache
 	tx.data.over = tx.over
 	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data}
@@ -247,9 +262,13 @@ func (tx *Tx) Chown(name string, uid, gid uint32) error {
 	})
 }
 
-// Chtimes sets the times of last access and modification. A symlink is followed.
+// Chtimes sets the times of last access and modification, which must be from 1901 to 2446, in inodes of 128 bytes to 2038. A
+// symlink is followed.
 func (tx *Tx) Chtimes(name string, atime, mtime time.Time) error {
 	return tx.changeInode("chtimes", name, func(n node) error {
+		if !n.TimeFits(timestamp(atime)) || !n.TimeFits(timestamp(mtime)) {
+			return errTime
+		}
 		n.SetAtime(timestamp(atime))
 		n.SetMtime(timestamp(mtime))
 		return nil

@@ -18,6 +18,7 @@ const (
 	dxNodeEntries = 8
 	dxEntrySize   = 8
 	dxTailSize    = 8
+	minBlock      = 1024 // bytes, the smallest block there is
 	dxBlockMask   = 0x0FFFFFFF // the high bits of a block number are reserved
 
 	dxLimit U16 = 0
@@ -33,6 +34,9 @@ type DXNode struct {
 
 // DXRoot checks that block is an index's root and gives its entries.
 func DXRoot(block []byte, csum bool) (DXNode, error) {
+	if len(block) < minBlock {
+		return DXNode{}, fmt.Errorf("a block of %d bytes", len(block))
+	}
 	b := DirBlock(block)
 	dot, err := b.At(0)
 	if err != nil {
@@ -58,6 +62,9 @@ func DXRoot(block []byte, csum bool) (DXNode, error) {
 
 // DXInner checks that block is a node below the root and gives its entries.
 func DXInner(block []byte, csum bool) (DXNode, error) {
+	if len(block) < minBlock {
+		return DXNode{}, fmt.Errorf("a block of %d bytes", len(block))
+	}
 	d, err := DirBlock(block).At(0)
 	if err != nil {
 		return DXNode{}, err
@@ -87,15 +94,6 @@ func InitDXInner(block []byte, csum bool) DXNode {
 	n := DXNode{block: block, start: dxNodeEntries, csum: csum}
 	n.initEntries()
 	return n
-}
-
-// IsDX tells the index nodes of a hashed directory from its leaves, as the checksum's place depends on it.
-func IsDX(block []byte, csum bool) bool {
-	if _, err := DXInner(block, csum); err == nil {
-		return true
-	}
-	_, err := DXRoot(block, csum)
-	return err == nil
 }
 
 func (n DXNode) capacity() int {

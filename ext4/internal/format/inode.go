@@ -143,15 +143,31 @@ func (in Inode) time(base, extra U32) Timestamp {
 	return t
 }
 
+// Bounds of seconds that fit: 32 signed bits, or the same three epochs of 2^32 later.
+const (
+	MinTime     = -1 << 31
+	MaxTime     = 1<<31 - 1
+	MaxTimeLong = 3<<32 + MaxTime
+)
+
+// TimeFits tells whether a time can be stored in this inode.
+func (in Inode) TimeFits(t Timestamp) bool {
+	last := int64(MaxTime)
+	if in.fits(int(iAtimeExtra) + 4) {
+		last = MaxTimeLong
+	}
+	return t.Sec >= MinTime && t.Sec <= last
+}
+
+// A time that does not fit is stored as the nearest that does.
 func (in Inode) setTime(base, extra U32, t Timestamp) {
-	const epoch = int64(1) << 32
 	if in.fits(int(extra) + 4) {
-		t.Sec = min(max(t.Sec, -1<<31), 3*epoch+1<<31-1)
+		t.Sec = min(max(t.Sec, MinTime), MaxTimeLong)
 		base.Set(in, uint32(t.Sec))
 		extra.Set(in, t.Nsec<<2|uint32((t.Sec-int64(int32(t.Sec)))>>32)&3)
 		return
 	}
-	base.Set(in, uint32(min(max(t.Sec, -1<<31), 1<<31-1)))
+	base.Set(in, uint32(min(max(t.Sec, MinTime), MaxTime)))
 }
 
 func (in Inode) Atime() Timestamp     { return in.time(iAtime, iAtimeExtra) }
