@@ -254,3 +254,40 @@ func TestSubdirectoriesCountAsLinks(t *testing.T) {
 	}
 	mustUpdate(t, path, ops)
 }
+
+// From 65000 links on a directory's are not counted any more (dir_nlink).
+func TestMoreSubdirectoriesThanLinksCanCount(t *testing.T) {
+	if testing.Short() {
+		t.Skip("makes 65100 directories")
+	}
+	const count = 65_100
+	p := testimage.ProfileNamed("debian-1k")
+	path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8, Inodes: count + 1000, Size: 160 << 20})
+	testimage.Check(t, path, 0)
+	for _, part := range [][2]int{{0, 64_997}, {64_997, 64_999}, {64_999, count}} {
+		err := update(path, updateTime, func(tx *ext4.Tx) error {
+			if part[0] == 0 {
+				if err := tx.Mkdir("d", ext4.Attr{Mode: 0o755}); err != nil {
+					return err
+				}
+			}
+			for i := part[0]; i < part[1]; i++ {
+				if err := tx.Mkdir(fmt.Sprintf("d/%d", i), ext4.Attr{Mode: 0o755}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, ext4.WithoutJournal())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := int64(part[1] + 2)
+		if want > 65_000 {
+			want = 1
+		}
+		if got := debugfsStat(t, path, "d")["Links"]; got != want {
+			t.Errorf("with %d subdirectories: %d links, want %d", part[1], got, want)
+		}
+		testimage.Fsck(t, path, 0)
+	}
+}

@@ -147,3 +147,21 @@ func TestMoreThanTheJournalHoldsIsRefused(t *testing.T) {
 	mustUpdate(t, path, ops[:600])
 	mustUpdate(t, path, ops[600:], ext4.WithoutJournal())
 }
+
+// Descriptors of more than one block, and flex groups beyond the first.
+func TestAFileSystemOfManyGroups(t *testing.T) {
+	for _, name := range []string{"nixos-4k", "pi-gen-1k", "gdt-checksums-2k"} {
+		t.Run(name, func(t *testing.T) {
+			p := testimage.ProfileNamed(name)
+			// Small groups, so that there are many.
+			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8, Inodes: 20_000,
+				BlocksPerGroup: 2048, Size: int64(2048*p.BlockSize) * 100})
+			testimage.Check(t, path, 0)
+			ops := []op{mkdir("d", 0o755), file("d/large", noise(40<<20), 0o600)}
+			for i := range 60 {
+				ops = append(ops, mkdir(fmt.Sprintf("d/%d", i), 0o755), file(fmt.Sprintf("d/%d/f", i), noise(100_000), 0o600))
+			}
+			mustUpdate(t, path, append(ops, entries("d", 0, 1500, 30)...), ext4.WithoutJournal())
+		})
+	}
+}
