@@ -100,7 +100,7 @@ func treeOf(tb testing.TB, path string) map[string]testimage.Node {
 
 func crashImage(tb testing.TB, profile, journal string) string {
 	tb.Helper()
-	path := testimage.Ext4(tb, testimage.Options{Profile: testimage.ProfileNamed(profile), StorePaths: -1, Size: 8 << 20, Fill: func(dir string) error {
+	path := testimage.Ext4(tb, testimage.Options{Profile: testimage.ProfileNamed(profile), StorePaths: -1, Size: 8 << 20, Inodes: 600, Fill: func(dir string) error {
 		return errors.Join(
 			os.WriteFile(filepath.Join(dir, "replaced"), bytes.Repeat([]byte("old secret "), 900), 0o644),
 			os.WriteFile(filepath.Join(dir, "kept"), pattern(5000, 3), 0o644),

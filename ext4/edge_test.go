@@ -196,7 +196,8 @@ func TestUninitialisedGroupsAreInitialisedWhenTheyAreUsed(t *testing.T) {
 				path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 64 << 20, BlocksPerGroup: 1024, Inodes: 16384, Stale: true})
 				testimage.Check(t, path, 0)
 				want := kernelTree(t, path)
-				mustUpdate(t, openImage(t, path), func(tx *Tx) error {
+				fsys := openImage(t, path)
+				mustUpdate(t, fsys, func(tx *Tx) error {
 					for i := range 4000 {
 						if err := tx.WriteFile(fmt.Sprintf("file-%d", i), bytes.NewReader(pattern(9000, byte(i))), Attr{Mode: 0o644}); err != nil {
 							return err
@@ -205,6 +206,7 @@ func TestUninitialisedGroupsAreInitialisedWhenTheyAreUsed(t *testing.T) {
 					return nil
 				}, WithoutJournal())
 				testimage.Fsck(t, path, 0)
+				checkTables(t, fsys)
 				got := kernelTree(t, path)
 				for i := range 4000 {
 					want[fmt.Sprintf("file-%d", i)] = fileNode(pattern(9000, byte(i)), 0o644, 0, 0)
@@ -224,6 +226,30 @@ func TestUninitialisedGroupsAreInitialisedWhenTheyAreUsed(t *testing.T) {
 				}
 				testimage.Unmount(t, dir)
 			})
+		}
+	}
+}
+
+// checkTables: of an inode table nothing is left as the device had it, up to the end of the last block that is in use.
+func checkTables(t *testing.T, fsys *FS) {
+	t.Helper()
+	v := fsys.view
+	for g := range v.groups {
+		d, err := v.desc(g)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := v.initialised(d)
+		perBlock := uint32(v.blockSize / v.inodeSize)
+		if used%perBlock == 0 {
+			continue
+		}
+		block, err := v.src.Block(d.InodeTable() + FSBlock(used/perBlock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := block[used%perBlock*uint32(v.inodeSize):]; !bytes.Equal(rest, make([]byte, len(rest))) {
+			t.Errorf("group %d: behind inode %d of %d the table has what the device had before", g, used, v.inodesPerGroup)
 		}
 	}
 }
@@ -361,4 +387,41 @@ func (d noData) WriteAt(p []byte, off int64) (int, error) {
 		return len(p), nil
 	}
 	return d.fileDevice.WriteAt(p, off)
+}
+
+func TestATableThatItsBitmapCallsFreeIsNotWrittenOver(t *testing.T) {
+	path := testimage.Ext4(t, testimage.Options{Profile: testimage.ProfileNamed("no-checksums-1k"), StorePaths: -1, Size: 8 << 20, BlocksPerGroup: 2048, Inodes: 512})
+	r := newRecorder(t, path)
+	fsys, err := Open(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Group 1's inode table is in group 0, as flex_bg puts it. Group 0 calls it free, and counts it.
+	own, err := fsys.view.desc(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := fsys.view.desc(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, first := fsys.view.groupOf(other.InodeTable())
+	if g != 0 {
+		t.Fatalf("group 1's inode table is in group %d", g)
+	}
+	n := fsys.view.inodeTableBlocks()
+	bitmap(r.now[own.BlockBitmap()*1024:][:1024]).clear(first, n)
+	at, off := fsys.view.descAt(0)
+	d := format.GroupDesc(r.now[int(at)*1024+off:][:fsys.view.descSize])
+	d.SetFreeBlocks(d.FreeBlocks() + n)
+	if fsys, err = Open(r); err != nil {
+		t.Fatal(err)
+	}
+	err = fsys.Update(func(tx *Tx) error { return tx.WriteFile("f", zeros(1024), Attr{}) })
+	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "metadata") {
+		t.Errorf("Update: %v", err)
+	}
+	if len(r.log) != 0 {
+		t.Errorf("%d writes", len(r.log))
+	}
 }

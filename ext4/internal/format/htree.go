@@ -18,7 +18,7 @@ const (
 	dxNodeEntries = 8
 	dxEntrySize   = 8
 	dxTailSize    = 8
-	minBlock      = 1024 // bytes, the smallest block there is
+	minBlock      = 1024       // bytes, the smallest block there is
 	dxBlockMask   = 0x0FFFFFFF // the high bits of a block number are reserved
 
 	dxLimit U16 = 0
