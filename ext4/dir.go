@@ -3,6 +3,8 @@ package ext4
 // This file reads directories block by block, hashed ones too: the nodes of an index look like free entries.
 
 import (
+	"strings"
+
 	"boringboot/ext4/internal/format"
 )
 
@@ -116,13 +118,18 @@ func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) 
 	return nil
 }
 
-// entries calls visit for every name in a directory but "." and "..".
+// entries calls visit for every name in a directory but "." and "..". A name that is part of no path is an error: whoever walks
+// the tree would be led astray.
 func (v *view) entries(n node, visit func(name string, d format.Dirent) error) error {
 	return v.each(n, func(d format.Dirent) (bool, error) {
-		if name := string(d.Name); name != "." && name != ".." {
-			return false, visit(name, d)
+		name := string(d.Name)
+		switch {
+		case name == "." || name == "..":
+			return false, nil
+		case name == "" || strings.ContainsAny(name, "/\x00"):
+			return false, corruptf("inode %d: the name %q in a directory", n.ino, name)
 		}
-		return false, nil
+		return false, visit(name, d)
 	})
 }
 

@@ -1,14 +1,35 @@
-// Package ext4 reads and writes ext4 file systems in one transaction at a time, without the kernel.
+// Package ext4 reads ext4 file systems and changes them, in pure Go, in one transaction at a time.
 //
 //	fsys, err := ext4.Open(dev)                        // checks superblock, features, geometry, descriptors; writes nothing
 //	err = fsys.Update(func(tx *ext4.Tx) error { … })   // all of it or nothing of it
 //	fs.WalkDir(fsys, "var/lib", …)                     // *FS is an fs.FS
 //
-// What is read is checked before it is used: checksums of superblock, descriptors, bitmaps, inodes, extent and directory
-// blocks, and every pointer. What is not understood is refused (gate.go has one table of all features), so that an image is
-// either changed rightly or not at all.
+// # What it does
 //
-// Reading order: gate.go and geometry.go, view.go (descriptors, inodes), extents.go and file.go, dir.go and htree.go, path.go;
-// then tx.go and its operations over alloc.go (the one place where bitmaps and counters change); last commit.go, which has
-// the order in which things reach the device.
+//	read      files by extents of any depth or by indirect blocks, holes, symlinks, directories linear and hashed
+//	write     directories, regular files, symlinks, modes, owners, times; blocks of 1 to 64 KiB, inodes of 128 bytes and up
+//	features  gate.go has one table: used, preserved, refused with a reason; what is not in it is refused by its number
+//	refused   what needs recovery, is marked as having errors, is truncated, or has a wrong checksum on the way
+//
+// # What always holds
+//
+// Data flow one way: bytes, views of them (internal/format), gate and geometry, the read view, a transaction's copies
+// (internal/blocks), checksums, commit. Nothing is written before fn has returned and everything it did has found its place, so
+// an error before that costs nothing. Whatever is read is checked before it is used. Fields are patched in place: bytes that
+// nobody here knows the meaning of stay. What a transaction frees is overwritten with zeros and not used again before it is
+// committed. The same inputs give the same bytes: no clock, no random numbers.
+//
+// # The commit
+//
+// In place, with a journal, one jbd2 transaction: write file data into free blocks, the transaction into the empty log and the
+// mark that recovery is needed; sync; write the commit block and let the log begin; sync; write the blocks home and clear what
+// was freed; sync; empty the log; sync; clear the mark; sync. A cut anywhere leaves all of it, which the kernel or e2fsck
+// completes from the log, or nothing. A transaction larger than the journal is refused. A file system without a journal has no
+// such protection: data first, then metadata. With WithoutJournal everything is written at once: for copies.
+//
+// # Reading order
+//
+// gate.go and geometry.go; view.go (descriptors, inodes), extents.go and file.go, dir.go and htree.go, path.go, read.go; then
+// tx.go and its operations in create.go, dirwrite.go, htreewrite.go and grow.go over alloc.go, the one place where bitmaps and
+// counters change; last commit.go and journal.go.
 package ext4

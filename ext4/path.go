@@ -94,7 +94,9 @@ func (w *walker) walk(follow bool) (location, error) {
 			}
 			continue
 		}
-		w.at = append(w.at, step{name, child})
+		if err := w.enter(name, child); err != nil {
+			return location{}, err
+		}
 	}
 	loc := location{path: w.path(), exists: true}
 	last := w.at[len(w.at)-1]
@@ -103,6 +105,19 @@ func (w *walker) walk(follow bool) (location, error) {
 		loc.dir = w.at[len(w.at)-2].node
 	}
 	return loc, nil
+}
+
+// enter takes a step down. A directory that lies within itself would let a walk of the tree go on for ever.
+func (w *walker) enter(name string, child node) error {
+	if child.Type() == format.ModeDir {
+		for _, above := range w.at {
+			if above.node.ino == child.ino {
+				return corruptf("inode %d: a directory that is below itself", child.ino)
+			}
+		}
+	}
+	w.at = append(w.at, step{name, child})
+	return nil
 }
 
 func (w *walker) followLink(link node) error {

@@ -40,8 +40,19 @@ func fileNode(content []byte, mode, uid, gid uint32) testimage.Node {
 		Mtime: writeTime.UnixNano(), Content: hex.EncodeToString(sum[:])}
 }
 
-func TestFilesDirectoriesAndSymlinksOnEveryProfile(t *testing.T) {
-	for _, p := range testimage.Profiles {
+func TestFilesDirectoriesAndSymlinks(t *testing.T) {
+	profiles := []testimage.Profile{testimage.NixOS()}
+	for _, name := range []string{"pi-gen-2k", "gdt-checksums-1k", "no-checksums-4k", "linear-1k"} {
+		profiles = append(profiles, testimage.ProfileNamed(name))
+	}
+	for _, size := range []int{128, 512, 1024} {
+		p := testimage.ProfileNamed("debian-2k")
+		p.Name, p.InodeSize = fmt.Sprintf("%s with inodes of %d bytes", p.Name, size), size
+		profiles = append(profiles, p)
+	}
+	noType := testimage.ProfileNamed("nixos-2k")
+	noType.Name, noType.Features = noType.Name+" without file types", strings.ReplaceAll(noType.Features, ",filetype", "")
+	for _, p := range append(profiles, noType) {
 		t.Run(p.Name, func(t *testing.T) {
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 40})
 			testimage.Check(t, path, 0)
@@ -72,6 +83,9 @@ func TestFilesDirectoriesAndSymlinksOnEveryProfile(t *testing.T) {
 				return nil
 			})
 			stamp := writeTime.UnixNano()
+			if p.InodeSize == 128 {
+				stamp -= int64(writeTime.Nanosecond())
+			}
 			dir := func(mode uint32, links uint64) testimage.Node {
 				return testimage.Node{Type: "dir", Mode: mode, Size: int64(p.BlockSize), Links: links, Mtime: stamp}
 			}
@@ -80,7 +94,9 @@ func TestFilesDirectoriesAndSymlinksOnEveryProfile(t *testing.T) {
 			root.Links, root.Mtime = root.Links+1, stamp
 			want["."] = root
 			for _, n := range sizes {
-				want[fmt.Sprintf("var/lib/bootstrap/file-%d", n)] = fileNode(pattern(n, 1), 0o600, 70000, 3)
+				node := fileNode(pattern(n, 1), 0o600, 70000, 3)
+				node.Mtime = stamp
+				want[fmt.Sprintf("var/lib/bootstrap/file-%d", n)] = node
 			}
 			for _, n := range []int{1, 59, 60, 61, 500} {
 				want[fmt.Sprintf("var/lib/link-%d", n)] = testimage.Node{Type: "symlink", Mode: 0o777, Size: int64(n), Links: 1, Mtime: stamp, Content: strings.Repeat("t", n)}

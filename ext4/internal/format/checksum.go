@@ -14,10 +14,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // CRC32C continues sum over b as the kernel's crc32c does: no inversion before or after.
 func CRC32C(sum uint32, b []byte) uint32 { return ^crc32.Update(^sum, castagnoli, b) }
 
+// crc32cWord is CRC32C of a little-endian word, without a slice of it.
 func crc32cWord(sum, v uint32) uint32 {
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], v)
-	return CRC32C(sum, b[:])
+	for range 4 {
+		sum = castagnoli[byte(sum)^byte(v)] ^ sum>>8
+		v >>= 8
+	}
+	return sum
 }
 
 // Seed is the start value of all checksums but the superblock's: crc32c of the UUID, or s_checksum_seed, which keeps it
