@@ -48,11 +48,7 @@ func copyImage(b *testing.B, from, to string) {
 func BenchmarkThreeFilesInPlace(b *testing.B) {
 	original := map[string]string{"NixOS": testimage.Ext4(b, testimage.Options{})}
 	for _, size := range []string{"256M", "2T"} {
-		path := filepath.Join(b.TempDir(), size)
-		if out, err := exec.Command("/sbin/mke2fs", "-q", "-t", "ext4", "-O", testimage.NixOS().Features, path, size).CombinedOutput(); err != nil {
-			b.Fatalf("mke2fs: %v\n%s", err, out)
-		}
-		original[size] = path
+		original[size] = sparseImage(b, size)
 	}
 	for _, name := range []string{"NixOS", "256M", "2T"} {
 		run := func(how string, do func(path string) error) {
