@@ -9,7 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 
 	"boringboot/internal/manifest"
 	"boringboot/internal/netenv"
@@ -19,7 +19,7 @@ import (
 // Bootstrap reads every wanted path back as Contents does, but without content to compare with: it compares type, mode and owner, has
 // every reader read all of a file and the readers compared with each other, and looks at what the file's role demands. A private key
 // parses, is ed25519 and has no passphrase; a public key is the half of the private key it belongs to; an environment file parses and
-// holds a network's name and a key that can be one.
+// holds the variables that the manifest names, those for a network's name and key such as can be one.
 //
 // The error is as that of Contents.
 func Bootstrap(ctx context.Context, root io.ReaderAt, size int64, want []manifest.Entry) (*Report, error) {
@@ -54,7 +54,7 @@ func checkRole(r *reader, w *way, want *manifest.Entry, v *view) error {
 	case manifest.PublicKey:
 		checkPublicKey(r, content, want.KeyPath, v)
 	case manifest.Environment:
-		checkEnvironment(content, v)
+		checkEnvironment(content, want.Vars, v)
 	}
 	return nil
 }
@@ -136,8 +136,8 @@ func checkPublicKey(r *reader, content []byte, keyPath string, v *view) {
 	}
 }
 
-// checkEnvironment looks for the variables of a Wi-Fi network by their names, as netenv does: those that hold SSID, and PSK.
-func checkEnvironment(content []byte, v *view) {
+// checkEnvironment holds the file to the variables that the manifest names: each is there, and can be what its kind has it be.
+func checkEnvironment(content []byte, names []string, v *view) {
 	vars, err := netenv.Decode(content)
 	if err != nil {
 		v.fault(codeEnvironment, "systemd or NetworkManager cannot read it: %v", err)
@@ -148,26 +148,26 @@ func checkEnvironment(content []byte, v *view) {
 			v.faults = append(v.faults, fault{codeEnvironment, Warning, "systemd passes over a line of it: " + line})
 		}
 	}
-	var ssids, psks int
-	for _, e := range vars {
-		name := strings.ToUpper(e.Name)
-		switch {
-		case strings.Contains(name, "SSID"):
-			ssids++
-			if err := netenv.CheckSSID(e.Value); err != nil {
-				v.fault(codeSSID, "%s: %v", e.Name, err)
-			}
-		case strings.Contains(name, "PSK"):
-			psks++
-			if err := netenv.CheckPSK(e.Value); err != nil {
-				v.fault(codePSK, "%s: %v", e.Name, err)
-			}
+	for _, name := range names {
+		code := codeEnvironment
+		switch netenv.KindOf(name) {
+		case netenv.SSID:
+			code = codeSSID
+		case netenv.PSK:
+			code = codePSK
 		}
+		i := slices.IndexFunc(vars, func(e netenv.Var) bool { return e.Name == name })
+		if i < 0 {
+			v.fault(code, "the variable %s is not in it", name)
+			continue
+		}
+		if err := vars[i].Check(); err != nil {
+			v.fault(code, "%s: %v", name, err)
+		}
+		vars = slices.Delete(vars, i, i+1)
 	}
-	if ssids == 0 {
-		v.fault(codeSSID, "no variable in it holds a network's name (its name would have SSID in it)")
-	}
-	if psks == 0 {
-		v.fault(codePSK, "no variable in it holds a network's key (its name would have PSK in it)")
+	// How many, and not which: a name that nobody asked for may be a piece of what was meant to be a value.
+	if len(vars) > 0 {
+		v.faults = append(v.faults, fault{codeEnvironment, Warning, fmt.Sprintf("it sets %d more than the variables that the manifest names", len(vars))})
 	}
 }

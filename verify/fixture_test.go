@@ -73,6 +73,7 @@ func standard(tb testing.TB) []manifest.Entry {
 		{Path: "/srv/empty", Kind: manifest.Directory, Mode: 0o750, UID: 70000, GID: 131073},
 	}
 	entries[1].KeyPath = keyPath
+	entries[2].Vars = []string{"WIFI_SSID", "WIFI_PSK"}
 	entries[3].UID, entries[3].GID = 65534, 100000
 	return entries
 }

@@ -155,6 +155,8 @@ func TestWhatCannotWorkAtBootIsFoundWithoutSecrets(t *testing.T) {
 		{"an SSID of 33 bytes", envPath, env("WIFI_SSID=\"" + strings.Repeat("n", 33) + "\"\nWIFI_PSK=\"12345678\"\n"), []string{"ssid " + envPath}},
 		{"no PSK at all", envPath, env("WIFI_SSID=\"net\"\n"), []string{"psk " + envPath}},
 		{"no variable at all", envPath, env("# nothing\n"), []string{"ssid " + envPath, "psk " + envPath}},
+		{"the variables of another network", envPath, env("HOME_SSID=\"net\"\nHOME_PSK=\"12345678\"\n"), []string{"ssid " + envPath, "psk " + envPath, "environment " + envPath}},
+		{"a variable more than the manifest's", envPath, env("WIFI_SSID=\"net\"\nWIFI_PSK=\"12345678\"\nTOKEN=\"x\"\n"), []string{"environment " + envPath}},
 		{"a PSK of 8 characters", envPath, env("WIFI_SSID=\"net\"\nWIFI_PSK=\"12345678\"\n"), []string{}},
 		{"a PSK of 64 hexadecimal digits", envPath, env("WIFI_SSID=\"net\"\nWIFI_PSK=\"" + strings.Repeat("0aF9", 16) + "\"\n"), []string{}},
 		{"a line that systemd passes over", envPath, env("WIFI_SSID=\"net\"\nexport\nWIFI_PSK=\"12345678\"\n"), []string{"environment " + envPath}},

@@ -48,7 +48,8 @@ func newCommand(o *options, do func(context.Context)) *cobra.Command {
 confirmed what. IMAGE is a raw disk image, a bare ext4 file system, or either compressed with zstd, xz, gzip or bzip2.
 
 Without --secrets it checks what needs none: the files are there, their modes and owners, the host key parses, its public half
-belongs to it, the environment file holds a network's name and a key that can be one. With --secrets every byte is compared.
+belongs to it, the environment file holds its variables, and a network's name and key are such as can be one. With --secrets every
+byte is compared.
 
 Exit codes: 0 verified; 1 the image is wrong (findings); 2 it could not be judged.`,
 		Example: `  verify-image sd-image.img.zst

@@ -101,7 +101,7 @@ const (
 	Plain       Role = "plain"       // anything
 	PrivateKey  Role = "private-key" // an OpenSSH ed25519 key without passphrase
 	PublicKey   Role = "public-key"  // its public half
-	Environment Role = "environment" // an environment file, with credentials that can be
+	Environment Role = "environment" // an environment file with the variables of Vars, each of which can be what its kind (netenv.KindOf) has it be
 )
 
 // Content is the bytes of a file: *bytes.Reader, *io.SectionReader.
@@ -116,13 +116,14 @@ type Entry struct {
 	Kind     Kind        //
 	Mode     fs.FileMode // permission bits, fs.ModeSetuid, fs.ModeSetgid, fs.ModeSticky; 0777 of a Symlink
 	UID, GID uint32
-	Content  Content // of a File; nil in what Expect returns
-	Target   string  // of a Symlink
-	Role     Role    //
-	KeyPath  string  // of a PublicKey: the Path of the private key it belongs to, where that is injected too
-	Secret   bool    // its content was derived from a secret
-	KeepAttr bool    // of a Directory: where it exists, its mode and owner stay
-	Origin   string  // for people: "secret wifi_psk of secrets/bastet.yaml"; never the secret
+	Content  Content  // of a File; nil in what Expect returns
+	Target   string   // of a Symlink
+	Role     Role     //
+	KeyPath  string   // of a PublicKey: the Path of the private key it belongs to, where that is injected too
+	Vars     []string // of an Environment: the names of its variables, in the order of the file
+	Secret   bool     // its content was derived from a secret
+	KeepAttr bool     // of a Directory: where it exists, its mode and owner stay
+	Origin   string   // for people: "secret wifi_psk of secrets/bastet.yaml"; never the secret
 }
 
 // Resolved is a manifest with its content. Close it when the entries have been read.
@@ -175,6 +176,7 @@ func (m *Manifest) entry(it Item, secrets string) Entry {
 	case EnvironmentVars:
 		e.Role, e.Secret = Environment, true
 		for i, v := range f.Vars {
+			e.Vars = append(e.Vars, v.Name)
 			if i == 0 {
 				e.Origin = "secret " + v.Key
 			} else {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
@@ -137,34 +136,22 @@ func (r *resolver) environment(vars []Variable) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		value := string(data)
-		if err := checkCredential(v, value); err != nil {
+		one := netenv.Var{Name: v.Name, Value: string(data)}
+		if err := checkCredential(one); err != nil {
 			return nil, r.secretError(v.Key, err)
 		}
-		if _, err := netenv.Encode([]netenv.Var{{Name: v.Name, Value: value}}); err != nil {
+		if _, err := netenv.Encode([]netenv.Var{one}); err != nil {
 			return nil, r.secretError(v.Key, err)
 		}
-		values = append(values, netenv.Var{Name: v.Name, Value: value})
+		values = append(values, one)
 	}
 	return netenv.Encode(values)
 }
 
-// checkCredential refuses an SSID or a PSK that no network can have. What is one is told by the variable's name or by the
-// key's.
-func checkCredential(v Variable, value string) error {
-	var err error
-	switch key := path.Base(v.Key); {
-	case v.Name == "WIFI_SSID" || key == "wifi_ssid":
-		// An SSID may end in a line break, but none does; a YAML block that begins with "|" gives one to every value.
-		if strings.HasSuffix(value, "\n") {
-			err = fmt.Errorf("%w: it ends in a line break", netenv.ErrSSID)
-		} else {
-			err = netenv.CheckSSID(value)
-		}
-	case v.Name == "WIFI_PSK" || key == "wifi_psk":
-		err = netenv.CheckPSK(value)
-	}
-	if err != nil && strings.HasSuffix(value, "\n") {
+// checkCredential refuses an SSID or a PSK that no network can have, and says where its line break may come from.
+func checkCredential(v netenv.Var) error {
+	err := v.Check()
+	if err != nil && strings.HasSuffix(v.Value, "\n") {
 		return fmt.Errorf("%w (a YAML block that begins with | keeps its last line break, one with |- does not)", err)
 	}
 	return err

@@ -78,7 +78,7 @@ func TestTheDefaultResolvesToAKeyItsPublicHalfAndCredentials(t *testing.T) {
 	want := []Entry{
 		{Path: dir, Kind: File, Mode: 0o600, Role: PrivateKey, Secret: true, Origin: "secret ssh_host_ed25519_key of secrets/bastet.yaml"},
 		{Path: dir + ".pub", Kind: File, Mode: 0o644, Role: PublicKey, KeyPath: dir, Origin: "public half of secret ssh_host_ed25519_key of secrets/bastet.yaml"},
-		{Path: "/var/lib/networkmanager/system-connections.env", Kind: File, Mode: 0o600, Role: Environment, Secret: true, Origin: "secret wifi_ssid, wifi_psk of secrets/bastet.yaml"},
+		{Path: "/var/lib/networkmanager/system-connections.env", Kind: File, Mode: 0o600, Role: Environment, Vars: []string{"WIFI_SSID", "WIFI_PSK"}, Secret: true, Origin: "secret wifi_ssid, wifi_psk of secrets/bastet.yaml"},
 	}
 	if diff := cmp.Diff(want, r.Entries, cmpopts.IgnoreFields(Entry{}, "Content")); diff != "" {
 		t.Errorf("entries (-want +got):\n%s", diff)
@@ -169,7 +169,8 @@ func TestWhatIsWrongWithASecretIsSaidBeforeAnythingIsDone(t *testing.T) {
 		{"the SSID is empty", wifi, vault{"wifi_ssid": "", "wifi_psk": secretText}, netenv.ErrSSID, []string{"wifi_ssid"}},
 		{"the SSID has 33 bytes", wifi, vault{"wifi_ssid": strings.Repeat("x", 33), "wifi_psk": secretText}, netenv.ErrSSID, []string{"33"}},
 		{"the SSID ends in a line break", wifi, vault{"wifi_ssid": "x\n", "wifi_psk": secretText}, netenv.ErrSSID, []string{"wifi_ssid", "|-"}},
-		{"the PSK goes under another name", "{ path: /env, from: { environment: { PASS: home/wifi_psk } } }", vault{"home/wifi_psk": "sesame"}, netenv.ErrPSK, []string{"home/wifi_psk"}},
+		{"the PSK goes under another name", "{ path: /env, from: { environment: { HOME_PSK: home/pass } } }", vault{"home/pass": "sesame"}, netenv.ErrPSK, []string{"home/pass"}},
+		{"the SSID goes under another name", "{ path: /env, from: { environment: { HOME_SSID: wifi/home/ssid } } }", vault{"wifi/home/ssid": strings.Repeat("sesame", 6)}, netenv.ErrSSID, []string{"wifi/home/ssid", "36"}},
 		{"the PSK comes from another key", "{ path: /env, from: { environment: { WIFI_PSK: home } } }", vault{"home": "sesame"}, netenv.ErrPSK, []string{"home"}},
 		{"a value that no environment carries", "{ path: /env, from: { environment: { TOKEN: t } } }", vault{"t": secretText + "\x00"}, netenv.ErrValue, []string{"TOKEN", "secret t"}},
 		{"the host key is no key", key, vault{"k": secretText}, sshkey.ErrFormat, []string{"/key", "secret k", "secrets/bastet.yaml"}},

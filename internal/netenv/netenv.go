@@ -38,7 +38,7 @@ var (
 const maxString = 131072
 
 // Encode returns an environment file that gives NetworkManager exactly these values: one line NAME="…" each, in the order
-// given. A variable whose name holds "SSID" is written for NetworkManager's reader of SSIDs: any bytes can be carried. All
+// given. A variable of the kind SSID (KindOf) is written for NetworkManager's reader of SSIDs: any bytes can be carried. All
 // others are text: valid UTF-8 without NUL or control characters other than tab, line feed and carriage return.
 func Encode(vars []Var) ([]byte, error) {
 	var b strings.Builder
@@ -52,7 +52,7 @@ func Encode(vars []Var) ([]byte, error) {
 		}
 		seen[v.Name] = true
 		escaped := escapeKeyfile(v.Value)
-		if isSSID(v.Name) {
+		if KindOf(v.Name) == SSID {
 			escaped = escapeSSID(v.Value)
 		}
 		if why := whyUncarried(escaped); why != "" {
@@ -79,7 +79,7 @@ func Decode(data []byte) ([]Var, error) {
 			return nil, fmt.Errorf("%s: %w: a line break in it ends the keyfile's line (\\n inside a keyfile is written as a backslash and an n)", v.Name, ErrValue)
 		}
 		value, ok := unescapeKeyfile(v.Value)
-		if isSSID(v.Name) {
+		if KindOf(v.Name) == SSID {
 			value = ssidBytes(value) // NetworkManager takes an SSID even if its escapes are faulty
 		} else if !ok {
 			return nil, fmt.Errorf("%s: %w: NetworkManager drops it for an escape sequence it does not know", v.Name, ErrValue)
@@ -88,9 +88,6 @@ func Decode(data []byte) ([]Var, error) {
 	}
 	return vars, nil
 }
-
-// isSSID reports whether a variable of this name is meant for a keyfile's ssid=.
-func isSSID(name string) bool { return strings.Contains(strings.ToUpper(name), "SSID") }
 
 // CheckSSID says why no network can have this name: it has 1 to 32 bytes (IEEE 802.11-2020, 9.4.2.2), of any value.
 func CheckSSID(ssid string) error {
