@@ -3,6 +3,8 @@ package inject
 import (
 	"fmt"
 	"strings"
+
+	"boringboot/internal/manifest"
 )
 
 // This file knows where bootstrap files must not go, and why.
@@ -51,6 +53,25 @@ func checkAllowed(path, actual string, allow []string) error {
 		}
 		if !allowed {
 			return &RefusedError{Path: path, Actual: actual, Prefix: f.prefix, Reason: f.reason}
+		}
+	}
+	return nil
+}
+
+// CheckPaths finds what can be said of paths without an image: which are no paths, and which lie where nothing may go. allow names
+// the directories in which the latter is lifted.
+func CheckPaths(entries []manifest.Entry, allow []string) error {
+	for _, a := range allow {
+		if err := manifest.CheckPath(a); err != nil && a != "/" {
+			return fmt.Errorf("--allow: %w", err)
+		}
+	}
+	for _, e := range entries {
+		if err := manifest.CheckPath(e.Path); err != nil {
+			return err
+		}
+		if err := checkAllowed(e.Path, e.Path, allow); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -20,6 +20,13 @@ type place struct {
 	dir     string   // absolute, free of symbolic links
 	missing []string // names of directories to be made below dir, outermost first
 	name    string
+	above   []above // the directories that exist and are entered on the way, the root first
+}
+
+// above is a directory above a path, as it is in the image.
+type above struct {
+	path string // absolute, free of symbolic links
+	stat *ext4.Stat
 }
 
 func (p place) path() string {
@@ -50,7 +57,12 @@ func fsName(p string) string {
 func locate(fsys *ext4.FS, abs string) (place, error) {
 	parent, name := path.Split(abs)
 	todo := split(parent)
+	root, err := fsys.Lstat(".")
+	if err != nil {
+		return place{}, fmt.Errorf("%s: %w", abs, err)
+	}
 	at, links := "/", 0
+	entered := []above{{at, statOf(root)}}
 	var via string // the last link that was followed, while its target is being walked
 	viaLeft := 0   // names of todo that came before the target's end
 	for len(todo) > 0 {
@@ -68,7 +80,7 @@ func locate(fsys *ext4.FS, abs string) (place, error) {
 		case errors.Is(err, fs.ErrNotExist) && via != "":
 			return place{}, fmt.Errorf("%s: the symbolic link %s leads to %s, which is not in this file system", abs, via, p)
 		case errors.Is(err, fs.ErrNotExist):
-			return place{dir: at, missing: todo, name: name}, nil
+			return place{dir: at, missing: todo, name: name, above: entered}, nil
 		case err != nil:
 			return place{}, fmt.Errorf("%s: %w", abs, err)
 		case info.Mode()&fs.ModeSymlink != 0:
@@ -91,10 +103,14 @@ func locate(fsys *ext4.FS, abs string) (place, error) {
 			return place{}, fmt.Errorf("%s: %s is not a directory but a %s", abs, p, kindOf(info.Mode()))
 		default:
 			at, todo = p, todo[1:]
+			entered = append(entered, above{at, statOf(info)})
 		}
 	}
-	return place{dir: at, name: name}, nil
+	return place{dir: at, name: name, above: entered}, nil
 }
+
+// statOf returns what ext4's FileInfo has beyond io/fs.
+func statOf(info fs.FileInfo) *ext4.Stat { return info.Sys().(*ext4.Stat) }
 
 // split returns p's names, without empty ones and ".".
 func split(p string) []string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,8 +49,9 @@ type Plan struct {
 	Need  Space // a lower bound
 	Free  Space
 
-	fsys *ext4.FS
-	opts Options
+	fsys     *ext4.FS
+	opts     Options
+	accepted map[string]bool // directories above whose mode and owner are accepted as they are
 }
 
 // Space counts what a file system gives out.
@@ -61,11 +63,9 @@ type Space struct {
 // NewPlan plans entries into fsys. It reads and does not write. It fails when a path is refused, when entries contradict each
 // other or what is there, and when the file system has not enough free blocks or inodes (errors.Is(err, ext4.ErrNoSpace)).
 func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) {
-	p := &Plan{fsys: fsys, opts: o}
-	for i := range o.Allow {
-		if err := manifest.CheckPath(o.Allow[i]); err != nil && o.Allow[i] != "/" {
-			return nil, fmt.Errorf("--allow: %w", err)
-		}
+	p := &Plan{fsys: fsys, opts: o, accepted: map[string]bool{}}
+	if err := CheckPaths(entries, o.Allow); err != nil {
+		return nil, err
 	}
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b manifest.Entry) int { return slices.Compare(split(a.Path), split(b.Path)) })
@@ -73,16 +73,16 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 	made := map[string]manifest.Kind{} // what the plan puts where nothing is, by actual path
 	seen := map[string]string{}        // actual path to the entry that leads there
 	for _, e := range entries {
-		if err := manifest.CheckPath(e.Path); err != nil {
-			return nil, err
-		}
 		at, err := locate(fsys, e.Path)
 		if err != nil {
 			return nil, err
 		}
 		actual := at.path()
-		if err := errors.Join(checkAllowed(e.Path, e.Path, o.Allow), checkAllowed(e.Path, actual, o.Allow)); err != nil {
-			return nil, firstOf(err)
+		if err := checkAllowed(e.Path, actual, o.Allow); err != nil {
+			return nil, err
+		}
+		if err := p.checkAbove(e, at); err != nil {
+			return nil, err
 		}
 		if other, dup := seen[actual]; dup {
 			return nil, fmt.Errorf("%s and %s are the same path in the image (%s)", other, e.Path, actual)
@@ -93,9 +93,6 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 				return nil, fmt.Errorf("%s: %s is a %s in the same manifest, not a directory", e.Path, d, kind)
 			} else if ok {
 				continue
-			}
-			if err := checkAllowed(e.Path, d, o.Allow); err != nil {
-				return nil, err
 			}
 			dir := manifest.Entry{Path: d, Kind: manifest.Directory, Mode: missingDirMode(d), Origin: "a missing directory"}
 			p.add(Step{Entry: dir, Action: Make, Actual: d}, made)
@@ -143,10 +140,7 @@ func (p *Plan) decide(e manifest.Entry, actual string, look bool) (Step, error) 
 	if !sameKind(e.Kind, info.Mode()) {
 		return step, fmt.Errorf("%s: there is a %s already, not a %s", e.Path, kindOf(info.Mode()), e.Kind)
 	}
-	st, ok := info.Sys().(*ext4.Stat)
-	if !ok {
-		return step, fmt.Errorf("%s: no owner in what the file system says of it", e.Path)
-	}
+	st := statOf(info)
 	sameAttr := info.Mode()&permissionBits == e.Mode&permissionBits && st.UID == e.UID && st.GID == e.GID
 	switch e.Kind {
 	case manifest.File:
@@ -172,6 +166,7 @@ func (p *Plan) decide(e manifest.Entry, actual string, look bool) (Step, error) 
 			return step, fmt.Errorf("%s: there is a symbolic link to %q already, not to %q", e.Path, target, e.Target)
 		}
 		step.Action = Keep
+		step.UID, step.GID = st.UID, st.GID // nobody asks a link for its owner
 	case manifest.Directory:
 		switch {
 		case sameAttr:
@@ -280,27 +275,16 @@ func (p *Plan) Changes() bool {
 // Entries returns what must be in the file system once the plan is applied: what the verifier is to find.
 func (p *Plan) Entries() []manifest.Entry {
 	var es []manifest.Entry
+	named := map[string]bool{}
 	for _, s := range p.Steps {
+		named[s.Path] = true
 		es = append(es, s.Entry)
 	}
-	return es
-}
-
-// Size returns the sum of the files' sizes in bytes.
-func (p *Plan) Size() int64 {
-	var n int64
-	for _, s := range p.Steps {
-		if s.Kind == manifest.File {
-			n += s.Content.Size()
+	for _, d := range slices.Sorted(maps.Keys(p.accepted)) {
+		if named[d] {
+			continue
 		}
+		es = append(es, manifest.Entry{Path: d, Kind: manifest.Directory, KeepAttr: true, Origin: "a directory above, accepted as it is"})
 	}
-	return n
-}
-
-// firstOf returns the first of joined errors: a user is told one thing at a time.
-func firstOf(err error) error {
-	if j, ok := err.(interface{ Unwrap() []error }); ok {
-		return j.Unwrap()[0]
-	}
-	return err
+	return es
 }
