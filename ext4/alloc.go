@@ -14,8 +14,8 @@ type groupState struct {
 	// taken has the blocks that may not be allocated: those in use, and those that the transaction freed, because until the
 	// commit is durable the old state still refers to them.
 	taken bitmap
-	meta  []metaRange // sorted by nothing, within the group
-	hint  uint32      // no free block below
+	meta  []metaRange
+	hint  uint32 // no free block below
 
 	inodesChecked bool
 	inodeHint     uint32

@@ -65,7 +65,7 @@ func WithoutJournal() UpdateOption { return func(o *updateOptions) { o.noJournal
 
 // Update runs fn and commits what it did: all of it, or nothing if fn returns an error, which Update returns. Before fn has
 // returned nothing is written, and if nothing has changed nothing is written at all. One Update runs at a time; fn must not
-// call Update.
+// call Update. Where there is a journal the commit is one transaction of it (see the package).
 func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	fsys.updating.Lock()
 	defer fsys.updating.Unlock()
@@ -113,7 +113,7 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	return tx
 }
 
-// errHalfway marks errors after which an operation's changes are incomplete.
+// halfwayError marks errors after which an operation's changes are incomplete.
 type halfwayError struct{ error }
 
 func (e halfwayError) Unwrap() error { return e.error }
@@ -319,14 +319,11 @@ func (tx *Tx) checkNew(loc location) error {
 	if loc.dir.flag(format.InodeImmutable) {
 		return tx.immutable(loc.dir)
 	}
-	if format.ILinksCount.Get(loc.dir.Inode) == 0 {
-		return fs.ErrNotExist
-	}
 	return nil
 }
 
 func (tx *Tx) immutable(n node) error {
-	return &kindError{kind: fs.ErrPermission, text: "the file is immutable or append-only (chattr)"}
+	return kindf(fs.ErrPermission, "inode %d is immutable, append-only or verity-protected", n.ino)
 }
 
 // checkMutable: an inode that is not reserved, immutable, append-only or verity-protected.
@@ -340,8 +337,7 @@ func (tx *Tx) checkMutable(n node) error {
 	return nil
 }
 
-// Stat, Lstat, ReadLink, ReadDir and ReadFile are FS's on what the transaction has made of the file system.
-
+// Stat is FS.Stat on what the transaction has made of the file system; so are the other reading methods.
 func (tx *Tx) Stat(name string) (fs.FileInfo, error)      { return tx.statPath("stat", name, true) }
 func (tx *Tx) Lstat(name string) (fs.FileInfo, error)     { return tx.statPath("lstat", name, false) }
 func (tx *Tx) ReadLink(name string) (string, error)       { return tx.readLink(name) }
