@@ -70,7 +70,7 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
-	payload, err := i.source.gather(i.host, useManifest)
+	payload, err := i.source.gather(ctx, i.host, useManifest)
 	if err != nil {
 		return err
 	}

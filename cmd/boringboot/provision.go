@@ -63,7 +63,7 @@ func (p *provision) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	payload, err := p.source.gather(p.host, true)
+	payload, err := p.source.gather(ctx, p.host, true)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,10 +42,10 @@ type payload struct {
 
 // gather reads and decrypts everything that is to be injected. It touches no image. With useManifest the manifest (the default one
 // where none is named) is part of it.
-func (f *sourceFlags) gather(host string, useManifest bool) (_ *payload, err error) {
+func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool) (_ *payload, err error) {
 	p := &payload{close: func() error { return nil }}
 	if useManifest {
-		if err := f.gatherManifest(p, host); err != nil {
+		if err := f.gatherManifest(ctx, p, host); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +66,7 @@ func (f *sourceFlags) gather(host string, useManifest bool) (_ *payload, err err
 	return p, nil
 }
 
-func (f *sourceFlags) gatherManifest(p *payload, host string) error {
+func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host string) error {
 	m, dir, err := f.loadManifest()
 	if err != nil {
 		return err
@@ -76,13 +77,13 @@ func (f *sourceFlags) gatherManifest(p *payload, host string) error {
 		if err != nil {
 			return err
 		}
-		opened, err := secrets.Open(file)
+		opened, err := secrets.Open(ctx, file)
 		if err != nil {
 			return cli.Hinted(err)
 		}
 		src.Secrets = opened
 	}
-	resolved, err := m.Resolve(src)
+	resolved, err := m.Resolve(ctx, src)
 	if err != nil {
 		return cli.Hinted(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 // audit judges an image and tells what it found. Its error is what the exit code stands for.
 func audit(ctx context.Context, o options) error {
-	want, err := gather(o)
+	want, err := gather(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ const (
 )
 
 // gather reads the manifest and, where they are named, the secrets.
-func gather(o options) (*wanted, error) {
+func gather(ctx context.Context, o options) (*wanted, error) {
 	m, dir := manifest.Default(), ""
 	if o.manifest != "" {
 		data, err := os.ReadFile(o.manifest)
@@ -106,11 +106,11 @@ func gather(o options) (*wanted, error) {
 	if o.secrets == "" {
 		return &wanted{m.Expect(), comparedBootstrap, func() error { return nil }}, nil
 	}
-	file, err := secrets.Open(o.secrets)
+	file, err := secrets.Open(ctx, o.secrets)
 	if err != nil {
 		return nil, cli.Hinted(err)
 	}
-	resolved, err := m.Resolve(manifest.Sources{Secrets: file, Age: secrets.DecryptAge, Dir: dir})
+	resolved, err := m.Resolve(ctx, manifest.Sources{Secrets: file, Age: secrets.DecryptAge, Dir: dir})
 	if err != nil {
 		return nil, cli.Hinted(err)
 	}

@@ -85,7 +85,7 @@ func TestTheSecretsAreReadWithTheIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("SOPS_AGE_KEY_FILE", in.Identity)
-	file, err := secrets.Open(in.Secrets)
+	file, err := secrets.Open(t.Context(), in.Secrets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestForceReplacesTheDemosFilesOnly(t *testing.T) {
 		t.Error("the host key was not replaced")
 	}
 	t.Setenv("SOPS_AGE_KEY_FILE", second.Identity)
-	if _, err := secrets.Open(second.Secrets); err != nil {
+	if _, err := secrets.Open(t.Context(), second.Secrets); err != nil {
 		t.Error(err)
 	}
 }

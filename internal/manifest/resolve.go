@@ -3,6 +3,7 @@ package manifest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,19 +23,23 @@ type Lookup interface {
 
 // Sources is what Resolve may take content from.
 type Sources struct {
-	Secrets Lookup                            // may be nil when no item needs it
-	Age     func(path string) ([]byte, error) // decrypts an .age file; may be nil when no item needs it
-	Dir     string                            // what relative paths start from; "" is the working directory
+	Secrets Lookup                                                 // may be nil when no item needs it
+	Age     func(ctx context.Context, path string) ([]byte, error) // decrypts an .age file; may be nil when no item needs it
+	Dir     string                                                 // what relative paths start from; "" is the working directory
 }
 
 // Resolve gives every item its content. Errors name the item, the key and the file, never a secret. On an error nothing
 // stays open.
-func (m *Manifest) Resolve(src Sources) (*Resolved, error) {
+func (m *Manifest) Resolve(ctx context.Context, src Sources) (*Resolved, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	r := &resolver{m: m, src: src, keys: make(map[string]*sshkey.Key), out: &Resolved{}}
+	r := &resolver{ctx: ctx, m: m, src: src, keys: make(map[string]*sshkey.Key), out: &Resolved{}}
 	for _, it := range m.Files {
+		if err := ctx.Err(); err != nil {
+			r.out.Close()
+			return nil, err
+		}
 		if err := r.add(it); err != nil {
 			r.out.Close()
 			return nil, fmt.Errorf("%s: %w", it.name(), err)
@@ -44,6 +49,7 @@ func (m *Manifest) Resolve(src Sources) (*Resolved, error) {
 }
 
 type resolver struct {
+	ctx  context.Context
 	m    *Manifest
 	src  Sources
 	keys map[string]*sshkey.Key // by key of the SOPS file
@@ -88,7 +94,7 @@ func (r *resolver) add(it Item) error {
 		if r.src.Age == nil {
 			return errors.New("age files cannot be decrypted here")
 		}
-		data, err := r.src.Age(r.local(f.File))
+		data, err := r.src.Age(r.ctx, r.local(f.File))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -69,7 +70,7 @@ func TestTheDefaultResolvesToAKeyItsPublicHalfAndCredentials(t *testing.T) {
 	k := newKey(t)
 	// A YAML block that begins with |- loses the trailing newline.
 	v := vault{"ssh_host_ed25519_key": strings.TrimSuffix(string(k.Private()), "\n"), "wifi_ssid": `a "home"; $HOME`, "wifi_psk": "12345678"}
-	r, err := Default().Resolve(Sources{Secrets: v})
+	r, err := Default().Resolve(t.Context(), Sources{Secrets: v})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,13 +126,13 @@ func TestEverySourceResolves(t *testing.T) {
 		"{ path: /f, from: { symlink: /e } }",
 		fmt.Sprintf("{ path: /g, from: { file: %q } }", filepath.ToSlash(filepath.Join(dir, "x"))),
 	)
-	age := func(path string) ([]byte, error) {
+	age := func(_ context.Context, path string) ([]byte, error) {
 		if want := filepath.Join(dir, "sub", "x.age"); path != want {
 			t.Errorf("age file %s, want %s", path, want)
 		}
 		return []byte("aged"), nil
 	}
-	r, err := m.Resolve(Sources{Secrets: vault{"a/b/c": "\x00binary\xff"}, Age: age, Dir: dir})
+	r, err := m.Resolve(t.Context(), Sources{Secrets: vault{"a/b/c": "\x00binary\xff"}, Age: age, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +188,7 @@ func TestWhatIsWrongWithASecretIsSaidBeforeAnythingIsDone(t *testing.T) {
 			if tt.vault != nil {
 				src.Secrets = tt.vault
 			}
-			r, err := parse(t, tt.item).Resolve(src)
+			r, err := parse(t, tt.item).Resolve(t.Context(), src)
 			if err == nil || r != nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Fatalf("got %v, want %v", err, tt.want)
 			}
@@ -212,7 +213,7 @@ func TestAManifestThatAProgramBuiltIsCheckedToo(t *testing.T) {
 		"no owner":          {Version: 1, Files: []Item{{Path: "/a", UID: noOwner, From: From{Source: Text}}}},
 		"twice":             {Version: 1, Files: []Item{{Path: "/a", From: From{Source: Text}}, {Path: "/a", From: From{Source: Text}}}},
 	} {
-		if r, err := m.Resolve(Sources{}); !errors.Is(err, ErrManifest) && !errors.Is(err, ErrPath) || r != nil {
+		if r, err := m.Resolve(t.Context(), Sources{}); !errors.Is(err, ErrManifest) && !errors.Is(err, ErrPath) || r != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -13,7 +13,7 @@ func TestAFIFOIsRefusedRatherThanWaitedFor(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := parse(t, "{ path: /f, from: { file: fifo } }").Resolve(Sources{Dir: dir}); err == nil {
+	if _, err := parse(t, "{ path: /f, from: { file: fifo } }").Resolve(t.Context(), Sources{Dir: dir}); err == nil {
 		t.Error("a FIFO is accepted")
 	}
 }

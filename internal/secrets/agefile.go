@@ -3,6 +3,7 @@ package secrets
 
 import (
 	"bytes"
+	"context"
 	"strings"
 
 	"filippo.io/age"
@@ -10,9 +11,12 @@ import (
 	sopsage "github.com/getsops/sops/v3/age"
 )
 
-// DecryptAge decrypts an .age file, binary or armored, with the identities that Open would use.
-func DecryptAge(path string) (plaintext []byte, err error) {
-	defer recovered(path, &err)
+// DecryptAge decrypts an .age file, binary or armored, with the identities that Open would use, and ends with ctx as Open does.
+func DecryptAge(ctx context.Context, path string) ([]byte, error) {
+	return await(ctx, path, func() ([]byte, error) { return decryptAgeFile(path) })
+}
+
+func decryptAgeFile(path string) ([]byte, error) {
 	data, err := readAll(path)
 	if err != nil {
 		return nil, err
@@ -22,7 +26,7 @@ func DecryptAge(path string) (plaintext []byte, err error) {
 		return nil, err
 	}
 	// To sops the data key of a file is an armored age file like any other, so its search for identities serves here too.
-	plaintext, err = decryptAge(&sopsage.MasterKey{EncryptedKey: armored})
+	plaintext, err := decryptAge(&sopsage.MasterKey{EncryptedKey: armored})
 	if err == nil {
 		return plaintext, nil
 	}

@@ -28,7 +28,7 @@ const (
 
 // dataKey recovers the key that the file's values are encrypted with. All age recipients are tried before any other, which may
 // want a network or a person.
-func dataKey(path string, md sops.Metadata) ([]byte, error) {
+func dataKey(ctx context.Context, path string, md sops.Metadata) ([]byte, error) {
 	groups := md.KeyGroups
 	need := 1
 	if len(groups) > 1 {
@@ -44,7 +44,7 @@ func dataKey(path string, md sops.Metadata) ([]byte, error) {
 	for i, group := range groups {
 		for _, k := range group {
 			mk, ok := k.(*age.MasterKey)
-			if !ok || parts[i] != nil || len(failures) >= maxRecipients {
+			if !ok || parts[i] != nil || ctx.Err() != nil || len(failures) >= maxRecipients {
 				continue
 			}
 			part, err := decryptAge(mk)
@@ -56,7 +56,7 @@ func dataKey(path string, md sops.Metadata) ([]byte, error) {
 		}
 	}
 	if len(parts) < need {
-		tryRemote(groups, parts, need)
+		tryRemote(ctx, groups, parts, need)
 	}
 	if len(parts) < need {
 		return nil, noDataKey(path, groups, len(parts), need, failures)
@@ -78,8 +78,8 @@ func dataKey(path string, md sops.Metadata) ([]byte, error) {
 }
 
 // tryRemote asks the recipients that are no age keys for the parts that are missing, PGP first.
-func tryRemote(groups []sops.KeyGroup, parts map[int][]byte, need int) {
-	ctx, cancel := context.WithTimeout(context.Background(), remoteTimeout)
+func tryRemote(ctx context.Context, groups []sops.KeyGroup, parts map[int][]byte, need int) {
+	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
 	defer cancel()
 	tried := 0
 	for i, group := range groups {

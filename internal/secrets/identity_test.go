@@ -142,7 +142,7 @@ func TestIdentitiesAreFoundWhereSopsLooks(t *testing.T) {
 					args = append(args, armor)
 				}
 				file := write(t, "x.age", []byte(run(t, "plain\x00text\xff", args...)))
-				got, err := DecryptAge(file)
+				got, err := DecryptAge(t.Context(), file)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -186,8 +186,8 @@ func TestWithoutTheRightIdentityTheErrorSaysWhatWasLookedAt(t *testing.T) {
 			path := encrypted(t, "s.yaml", "k: v\n", recipient)
 			agefile := write(t, "x.age", []byte(run(t, "text", "age", "-r", recipient)))
 			tt.offer(t)
-			_, err := Open(path)
-			_, ageErr := DecryptAge(agefile)
+			_, err := Open(t.Context(), path)
+			_, ageErr := DecryptAge(t.Context(), agefile)
 			for file, err := range map[string]error{path: err, agefile: ageErr} {
 				if !errors.Is(err, tt.want) {
 					t.Fatalf("got %v, want %v", err, tt.want)
@@ -222,7 +222,7 @@ func TestAPassphraseIsNotWaitedForWithoutATerminal(t *testing.T) {
 	file := encrypted(t, "s.yaml", "k: v\n", public)
 	t.Setenv("SOPS_AGE_SSH_PRIVATE_KEY_FILE", path)
 	start := time.Now()
-	_, err := Open(file)
+	_, err := Open(t.Context(), file)
 	if !errors.Is(err, ErrNoIdentity) || !strings.Contains(err.Error(), "passphrase") {
 		t.Errorf("got %v", err)
 	}
@@ -251,7 +251,7 @@ func TestFilesThatAreNotAgeFilesAreRefused(t *testing.T) {
 		"armored, a line of it wrong": {strings.Replace(armored, "\n", "\n?", 2), ErrDamaged},
 		"encrypted with a passphrase": {"age-encryption.org/v1\n-> scrypt MDEyMzQ1Njc4OWFiY2RlZg 10\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n--- AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n0123456789abcdef", ErrWrongIdentity},
 	} {
-		if got, err := DecryptAge(write(t, "x.age", []byte(test.data))); !errors.Is(err, test.want) || got != nil {
+		if got, err := DecryptAge(t.Context(), write(t, "x.age", []byte(test.data))); !errors.Is(err, test.want) || got != nil {
 			t.Errorf("%s: got %v, want %v", name, err, test.want)
 		}
 	}
@@ -311,7 +311,7 @@ func TestGroupsOfRecipientsOpenWhenEnoughOfThemDo(t *testing.T) {
 		}
 	}
 	start := time.Now()
-	_, err := Open(grouped(t, 2, group(mine), group(other), group(other)))
+	_, err := Open(t.Context(), grouped(t, 2, group(mine), group(other), group(other)))
 	if !errors.Is(err, ErrWrongIdentity) || !strings.Contains(err.Error(), "2 of its 3 groups are needed, 1 opened") || !strings.Contains(err.Error(), "pgp 0123456789ABCDEF") {
 		t.Errorf("one of three where two are needed: %v", err)
 	}

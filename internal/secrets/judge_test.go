@@ -60,7 +60,7 @@ func TestSopsAndWeReadEachOther(t *testing.T) {
 			if err := os.WriteFile(encrypted, sops("encrypt", "--age", recipient, plain), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			f, err := Open(encrypted)
+			f, err := Open(t.Context(), encrypted)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@
 package secrets
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,24 +65,30 @@ type File struct {
 func (f *File) Name() string { return f.path }
 
 // Open reads and decrypts a SOPS file and checks its MAC. The format is told by the name's extension, or by the content where that
-// says nothing.
-func Open(path string) (*File, error) {
-	data, err := readAll(path)
-	if err != nil {
-		return nil, err
-	}
-	return Decrypt(path, data)
+// says nothing. Where ctx ends while somebody else is asked for the key (a key service, an agent, a plugin, a person), its error
+// comes at once.
+func Open(ctx context.Context, path string) (*File, error) {
+	return await(ctx, path, func() (*File, error) {
+		data, err := readAll(path)
+		if err != nil {
+			return nil, err
+		}
+		return decrypt(ctx, path, data)
+	})
 }
 
 // Decrypt is Open for a file that was read already; path is its name.
-func Decrypt(path string, data []byte) (f *File, err error) {
-	defer recovered(path, &err)
+func Decrypt(ctx context.Context, path string, data []byte) (*File, error) {
+	return await(ctx, path, func() (*File, error) { return decrypt(ctx, path, data) })
+}
+
+func decrypt(ctx context.Context, path string, data []byte) (*File, error) {
 	format := formatOf(path, data)
 	tree, err := load(path, format, data)
 	if err != nil {
 		return nil, err
 	}
-	key, err := dataKey(path, tree.Metadata)
+	key, err := dataKey(ctx, path, tree.Metadata)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func encrypted(tb testing.TB, name, document, recipient string) string {
 
 func lookup(tb testing.TB, path, key string) string {
 	tb.Helper()
-	f, err := Open(path)
+	f, err := Open(tb.Context(), path)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -168,7 +168,7 @@ number_unencrypted: 12345678
 func TestValuesThatSopsHasNotKeptAreRefused(t *testing.T) {
 	recipient := identity(t)
 	path := encrypted(t, "s.yaml", "date: 2024-01-01\nfraction: 0.12345678901234567\nhuge: 123456789012345678901234567890\nnothing:\nmap: {a: 1, b: [x]}\nlist: [x]\n", recipient)
-	f, err := Open(path)
+	f, err := Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestValuesThatSopsHasNotKeptAreRefused(t *testing.T) {
 func TestAMissingKeyIsNamedWithThoseThatAreThere(t *testing.T) {
 	recipient := identity(t)
 	path := encrypted(t, "s.yaml", "other: value-1\nwifi_pks: value-2\nwifi_ssid: value-3\na: {b: value-4}\n", recipient)
-	f, err := Open(path)
+	f, err := Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +198,7 @@ func TestAMissingKeyIsNamedWithThoseThatAreThere(t *testing.T) {
 func TestAKeyThatIsThereTwiceIsNoAnswer(t *testing.T) {
 	recipient := identity(t)
 	for name, document := range map[string]string{"s.json": `{"k": "1", "k": "2"}`, "s.env": "k=1\nk=2\n"} {
-		f, err := Open(encrypted(t, name, document, recipient))
+		f, err := Open(t.Context(), encrypted(t, name, document, recipient))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +252,7 @@ func TestEachFailureHasItsKindAndSaysNothingSecret(t *testing.T) {
 					t.Fatal("the test changes nothing")
 				}
 				path := write(t, name, tt.data)
-				f, err := Open(path)
+				f, err := Open(t.Context(), path)
 				if err == nil || f != nil || tt.want != nil && !errors.Is(err, tt.want) {
 					t.Fatalf("got %v, want %v", err, tt.want)
 				}
@@ -271,16 +271,16 @@ func TestEachFailureHasItsKindAndSaysNothingSecret(t *testing.T) {
 
 func TestMissingAndUnreadableFiles(t *testing.T) {
 	identity(t)
-	if _, err := Open(filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(t.Context(), filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := Open(t.TempDir()); err == nil {
+	if _, err := Open(t.Context(), t.TempDir()); err == nil {
 		t.Error("a directory is opened")
 	}
-	if _, err := DecryptAge(filepath.Join(t.TempDir(), "none.age")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := DecryptAge(t.Context(), filepath.Join(t.TempDir(), "none.age")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
-	if _, err := Open(write(t, "s.yaml", []byte(strings.Repeat("# x\n", maxFile/4+1)))); !errors.Is(err, ErrDamaged) {
+	if _, err := Open(t.Context(), write(t, "s.yaml", []byte(strings.Repeat("# x\n", maxFile/4+1)))); !errors.Is(err, ErrDamaged) {
 		t.Errorf("huge: %v", err)
 	}
 }
@@ -309,7 +309,7 @@ func TestHostileFilesEndInAnError(t *testing.T) {
 		"NUL bytes":                               {"s.ini", "\x00\x00[\x00"},
 		"no text":                                 {"s.yaml", "\xff\xfe\x00\x01"},
 	} {
-		if f, err := Open(write(t, test.file, []byte(test.text))); err == nil || f != nil || len(err.Error()) > 2000 {
+		if f, err := Open(t.Context(), write(t, test.file, []byte(test.text))); err == nil || f != nil || len(err.Error()) > 2000 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
