@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -79,6 +81,23 @@ func (m *model) step(tx *Tx) error {
 	}
 }
 
+// remove lets the kernel remove about a third of the files.
+func (m *model) remove(t *testing.T, image string) {
+	t.Helper()
+	dir := testimage.MountRW(t, image, 0)
+	defer testimage.Unmount(t, dir)
+	m.files = slices.DeleteFunc(m.files, func(name string) bool {
+		if m.rand.IntN(3) > 0 {
+			return false
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+		delete(m.nodes, name)
+		return true
+	})
+}
+
 // TestRandomUpdates does what comes, in many updates of one image: e2fsck finds nothing after any of them, and in the end the
 // kernel sees what was to be. BORINGBOOT_EXT4_ROUNDS makes it longer.
 func TestRandomUpdates(t *testing.T) {
@@ -109,6 +128,10 @@ func randomUpdates(t *testing.T, profile string, seed uint64) bool {
 	old := kernelTree(t, path)
 	fsys := openImage(t, path)
 	for round := range 12 {
+		if m.rand.IntN(4) == 0 { // the kernel's turn, which leaves gaps
+			m.remove(t, path)
+			fsys = openImage(t, path)
+		}
 		var opts []UpdateOption
 		if m.rand.IntN(2) == 0 {
 			opts = append(opts, WithoutJournal())
