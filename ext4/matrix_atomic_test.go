@@ -101,6 +101,7 @@ func TestAPanicInsideAnUpdateChangesNoByte(t *testing.T) {
 func TestAnUpdateOfNothingChangesNoByte(t *testing.T) {
 	for _, p := range testimage.Profiles {
 		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8})
 			before := testimage.Snapshot(t, path)
 			for _, fn := range []func(tx *ext4.Tx) error{
@@ -122,6 +123,7 @@ func TestAnUpdateOfNothingChangesNoByte(t *testing.T) {
 func TestTheSameInputGivesTheSameBytes(t *testing.T) {
 	for _, p := range testimage.Profiles {
 		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
 			o := testimage.Options{Profile: p, StorePaths: 8, Inodes: 3000}
 			ops := append(bootstrap(p.BlockSize), append([]op{mkdir("d", 0o755)}, entries("d", 0, 700, 90)...)...)
 			var sums [2]string

@@ -98,6 +98,7 @@ func mustRefuseDamage(t *testing.T, profile string, tests []damage, fn func(tx *
 	p := testimage.ProfileNamed(profile)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := &spoilt{path: testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 60}), blockSize: p.BlockSize}
 			var err error
 			if s.b, err = os.ReadFile(s.path); err != nil {

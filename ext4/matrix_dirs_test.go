@@ -66,6 +66,7 @@ func TestANewDirectoryTakesAnyNumberOfNames(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprintf("%d names of %d bytes on %s", test.count, test.length, test.profile), func(t *testing.T) {
+			t.Parallel()
 			p := testimage.ProfileNamed(test.profile)
 			path := testimage.Ext4(t, roomy(p, test.count))
 			testimage.Check(t, path, 0)
@@ -107,6 +108,7 @@ func mustBeIndexed(t *testing.T, path, dir string, want bool) {
 func TestADirectoryGrowsOneNameAtATime(t *testing.T) {
 	for _, name := range []string{"nixos-1k", "gdt-checksums-1k", "no-checksums-1k", "linear-1k"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, roomy(testimage.ProfileNamed(name), 40))
 			mustUpdate(t, path, []op{mkdir("d", 0o755)})
 			all := entries("d", 0, 40, 120)
@@ -148,6 +150,7 @@ func TestADirectoryThatIsThereGrows(t *testing.T) {
 		for _, length := range []int{16, 180} {
 			o := roomy(testimage.ProfileNamed(name), had+more)
 			t.Run(fmt.Sprintf("indexed by e2fsck, %d-byte names, %s", length, name), func(t *testing.T) {
+				t.Parallel()
 				o := o
 				o.Fill = fill("d", had, length)
 				path := testimage.Ext4(t, o)
@@ -155,6 +158,7 @@ func TestADirectoryThatIsThereGrows(t *testing.T) {
 				mustUpdate(t, path, entries("d", had, had+more, length))
 			})
 			t.Run(fmt.Sprintf("linear and long, %d-byte names, %s", length, name), func(t *testing.T) {
+				t.Parallel()
 				o := o
 				o.Fill, o.Linear = fill("d", had, length), true
 				path := testimage.Ext4(t, o)
@@ -162,6 +166,7 @@ func TestADirectoryThatIsThereGrows(t *testing.T) {
 				mustUpdate(t, path, entries("d", had, had+more, length))
 			})
 			t.Run(fmt.Sprintf("made by the kernel, %d-byte names, %s", length, name), func(t *testing.T) {
+				t.Parallel()
 				path := testimage.Ext4(t, o)
 				testimage.Check(t, path, 0)
 				dir := testimage.MountRW(t, path, 0)
@@ -190,6 +195,7 @@ func TestEveryDirectoryHash(t *testing.T) {
 		for _, unsigned := range []bool{false, true} {
 			for _, name := range []string{"nixos-4k", "no-checksums-1k"} {
 				t.Run(fmt.Sprintf("%s unsigned=%v on %s", alg, unsigned, name), func(t *testing.T) {
+					t.Parallel()
 					o := roomy(testimage.ProfileNamed(name), 1600)
 					o.HashAlg, o.UnsignedHash = alg, unsigned
 					o.Fill = fill("old", 300, 60)
@@ -253,41 +259,4 @@ func TestSubdirectoriesCountAsLinks(t *testing.T) {
 		ops = append(ops, mkdir(fmt.Sprintf("d/sub-%d", i), 0o755), file(fmt.Sprintf("d/sub-%d/f", i), nil, 0o644))
 	}
 	mustUpdate(t, path, ops)
-}
-
-// From 65000 links on a directory's are not counted any more (dir_nlink).
-func TestMoreSubdirectoriesThanLinksCanCount(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes 65100 directories")
-	}
-	const count = 65_100
-	p := testimage.ProfileNamed("debian-1k")
-	path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8, Inodes: count + 1000, Size: 160 << 20})
-	testimage.Check(t, path, 0)
-	for _, part := range [][2]int{{0, 64_997}, {64_997, 64_999}, {64_999, count}} {
-		err := update(path, updateTime, func(tx *ext4.Tx) error {
-			if part[0] == 0 {
-				if err := tx.Mkdir("d", ext4.Attr{Mode: 0o755}); err != nil {
-					return err
-				}
-			}
-			for i := part[0]; i < part[1]; i++ {
-				if err := tx.Mkdir(fmt.Sprintf("d/%d", i), ext4.Attr{Mode: 0o755}); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, ext4.WithoutJournal())
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := int64(part[1] + 2)
-		if want > 65_000 {
-			want = 1
-		}
-		if got := debugfsStat(t, path, "d")["Links"]; got != want {
-			t.Errorf("with %d subdirectories: %d links, want %d", part[1], got, want)
-		}
-		testimage.Fsck(t, path, 0)
-	}
 }

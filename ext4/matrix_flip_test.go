@@ -98,6 +98,7 @@ func TestFlippedBytesNeverLeaveHalfAnUpdate(t *testing.T) {
 	}
 	for _, profile := range []string{"nixos-4k", "no-checksums-1k", "gdt-checksums-2k"} {
 		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
 			p := testimage.ProfileNamed(profile)
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 30, Free: 4 << 20})
 			clean := readAll(t, path)

@@ -45,6 +45,7 @@ func fragment(t *testing.T, dir string, blockSize int) {
 func TestFragmentedSpace(t *testing.T) {
 	for _, name := range []string{"nixos-4k", "nixos-1k", "gdt-checksums-1k", "no-checksums-2k"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := testimage.ProfileNamed(name)
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8, Free: 24 << 20, Inodes: 2500})
 			testimage.Check(t, path, 0)

@@ -29,6 +29,7 @@ func TestReplacingAFile(t *testing.T) {
 	sizes := []int{0, 1, 60, 1024, 5000, 100_000, 3<<20 + 1}
 	for _, name := range []string{"nixos-4k", "nixos-1k", "gdt-checksums-2k", "no-checksums-1k"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: testimage.ProfileNamed(name), StorePaths: 8, Inodes: 1200})
 			testimage.Check(t, path, 0)
 			var first, second, both []op
@@ -153,6 +154,7 @@ func TestReplacingOneNameOfALinkedFile(t *testing.T) {
 func TestChangingAttributesKeepsTheRest(t *testing.T) {
 	for _, p := range testimage.Profiles {
 		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8})
 			testimage.Check(t, path, 0)
 			want := kernelTree(t, path)
@@ -189,6 +191,7 @@ func TestChangingAttributesKeepsTheRest(t *testing.T) {
 func TestTakingTurnsWithTheKernel(t *testing.T) {
 	for _, p := range testimage.Profiles {
 		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 40, Inodes: 6000})
 			testimage.Check(t, path, 0)
 			mustUpdate(t, path, append(bootstrap(p.BlockSize), append([]op{mkdir("turns", 0o755)}, entries("turns", 0, 300, 70)...)...))

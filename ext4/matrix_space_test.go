@@ -18,6 +18,7 @@ func TestGroupsThatWereNeverUsed(t *testing.T) {
 	for _, name := range []string{"nixos-4k", "pi-gen-4k", "gdt-checksums-4k", "nixos-1k", "gdt-checksums-1k", "no-checksums-2k", "debian-2k"} {
 		for _, stale := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, stale=%v", name, stale), func(t *testing.T) {
+				t.Parallel()
 				p := testimage.ProfileNamed(name)
 				path := testimage.Ext4(t, testimage.Options{
 					Profile: p, StorePaths: 8, Stale: stale,
@@ -76,6 +77,7 @@ func TestTooLittleSpaceIsAnErrorThatChangesNothing(t *testing.T) {
 func TestTheLastBlockCanBeUsed(t *testing.T) {
 	for _, name := range []string{"nixos-4k", "nixos-1k", "gdt-checksums-1k", "no-checksums-4k"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := testimage.ProfileNamed(name)
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 20, Free: 2 << 20})
 			testimage.Check(t, path, 0)
@@ -107,6 +109,7 @@ func TestTheLastInodeCanBeUsedAndNoMore(t *testing.T) {
 	for _, name := range []string{"nixos-4k", "gdt-checksums-1k", "no-checksums-2k"} {
 		for _, stale := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, stale=%v", name, stale), func(t *testing.T) {
+				t.Parallel()
 				p := testimage.ProfileNamed(name)
 				path := testimage.Ext4(t, testimage.Options{
 					Profile: p, StorePaths: 8, Stale: stale, Size: 32 << 20, Inodes: 1800, BlocksPerGroup: (8 << 20) / p.BlockSize})
@@ -152,6 +155,7 @@ func TestMoreThanTheJournalHoldsIsRefused(t *testing.T) {
 func TestAFileSystemOfManyGroups(t *testing.T) {
 	for _, name := range []string{"nixos-4k", "pi-gen-1k", "gdt-checksums-2k"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := testimage.ProfileNamed(name)
 			// Small groups, so that there are many.
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 8, Inodes: 20_000,

@@ -70,12 +70,14 @@ func levels(below string, n int) []op {
 func TestInjectionOnEveryProfile(t *testing.T) {
 	for _, p := range testimage.Profiles {
 		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 60})
 			testimage.Check(t, path, 0)
 			mustUpdate(t, path, bootstrap(p.BlockSize))
 			debugfsAgrees(t, path)
 		})
 		t.Run(p.Name+" as mke2fs leaves it, without the journal", func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 60, Linear: true})
 			testimage.Check(t, path, 0)
 			mustUpdate(t, path, bootstrap(p.BlockSize), ext4.WithoutJournal())
@@ -124,6 +126,7 @@ func TestFeaturesThatNoProfileHas(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: test.p, StorePaths: 20, Size: 48 << 20, Inodes: 4000, Stale: true})
 			testimage.Check(t, path, 0)
 			ops := append(bootstrap(test.p.BlockSize), mkdir("d", 0o755), file("d/large", noise(24<<20), 0o644))
@@ -161,6 +164,7 @@ func TestInodesOf128Bytes(t *testing.T) {
 func TestTheReaderSeesWhatTheKernelSees(t *testing.T) {
 	for _, p := range testimage.Profiles {
 		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 60})
 			before := testimage.Snapshot(t, path)
 			want := kernelTree(t, path)
