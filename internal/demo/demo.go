@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
 	"boringboot/internal/demo/sdimage"
 	"boringboot/internal/sshkey"
@@ -131,22 +132,13 @@ func (m *made) directory(dir string) error {
 
 // file writes a file, whole or not at all.
 func (m *made) file(path string, content []byte, mode fs.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name()) // fails, rightly, once it has been renamed
-	_, err = tmp.Write(content)
-	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = os.Lstat(path)
+	_, err := os.Lstat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
-	if !isNew && !m.force {
-		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
+	write := atomicfile.WriteNew
+	if m.force {
+		write = atomicfile.Write
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err := write(path, content, mode); err != nil {
 		return err
 	}
 	if isNew {

@@ -281,3 +281,17 @@ func write(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+func TestWhatAKilledRunLeftGoesWithForce(t *testing.T) {
+	dir := t.TempDir()
+	stale := filepath.Join(dir, ".demo-age.key.boringboot-0123456789abcdef.tmp")
+	if err := os.WriteFile(stale, []byte("half an identity"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := WriteInputs(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"boringboot/internal/atomicfile"
 )
 
 // Format is how an image is stored.
@@ -36,7 +38,7 @@ var (
 	// ErrFormat: a container that is recognised and not read.
 	ErrFormat = errors.New("not a raw image")
 	// ErrInUse: another run has the file locked.
-	ErrInUse = errors.New("in use by another boringboot")
+	ErrInUse = atomicfile.ErrInUse
 	// ErrDamaged: a compressed stream that cannot be unpacked; where it ends too early, errors.Is(err, io.ErrUnexpectedEOF) too.
 	ErrDamaged = errors.New("the compressed stream is damaged")
 )

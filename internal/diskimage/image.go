@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"boringboot/internal/atomicfile"
 )
 
 // Image is an open image.
@@ -86,7 +88,7 @@ func OpenInPlace(path string) (*Image, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is %s: only image files are changed in place, devices are not", path, kindName(info.Mode()))
+		return nil, fmt.Errorf("%s is %s: only image files are changed in place, devices are not", path, atomicfile.KindName(info.Mode()))
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
@@ -101,7 +103,7 @@ func OpenInPlace(path string) (*Image, error) {
 }
 
 func openInPlace(f *os.File, path string) (*Image, error) {
-	if err := tryLock(f, true); err != nil {
+	if err := atomicfile.Lock(f, true); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	format, err := Detect(f)
@@ -159,7 +161,7 @@ func openSource(path string) (*os.File, error) {
 		return nil, err
 	}
 	if info.Mode().IsRegular() {
-		if err := tryLock(f, false); err != nil {
+		if err := atomicfile.Lock(f, false); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -173,27 +175,7 @@ func checkKind(path string, info fs.FileInfo, verb string) error {
 	if m.IsRegular() || m&fs.ModeDevice != 0 && m&fs.ModeCharDevice == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is %s: it cannot be %s as an image", path, kindName(m), verb)
-}
-
-func kindName(m fs.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a directory"
-	case m&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	case m&fs.ModeSocket != 0:
-		return "a socket"
-	case m&fs.ModeCharDevice != 0:
-		return "a character device"
-	case m&fs.ModeDevice != 0:
-		return "a block device"
-	case m&fs.ModeSymlink != 0:
-		return "a symbolic link"
-	case m.IsRegular():
-		return "a regular file"
-	}
-	return "no regular file"
+	return fmt.Errorf("%s is %s: it cannot be %s as an image", path, atomicfile.KindName(m), verb)
 }
 
 // sizeOf is the length of a file or a block device, in bytes.

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"boringboot/internal/atomicfile"
 )
 
 // Output is an image in the making. It has a temporary name beside its destination, mode 0600 from its first moment, and is
@@ -21,7 +23,7 @@ type Output struct {
 	force  bool
 	packed bool // the destination is compressed with zstd
 
-	raw    *temp // the image that is written; of a packed output a file without a name where the system has such
+	raw    *atomicfile.Temp // the image that is written; of a packed output a file without a name where the system has such
 	size   int64
 	filled bool
 	done   bool // committed or aborted
@@ -43,82 +45,36 @@ func Create(dest string, force bool) (*Output, error) {
 			return nil, fmt.Errorf("%s: %s is not written: name a raw image (.img) or one compressed with zstd (.img.zst)", dest, s)
 		}
 	}
-	target, err := resolveDest(dest)
+	target, err := atomicfile.Dest(dest, force)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDest(dest, target, force); err != nil {
-		return nil, err
-	}
-	if err := removeStale(target); err != nil {
+	if err := atomicfile.RemoveStale(target); err != nil {
 		return nil, fmt.Errorf("%s: remove what an earlier run left: %w", dest, err)
 	}
 	o := &Output{dest: dest, target: target, force: force, packed: strings.HasSuffix(lower, zstdSuffix)}
 	if o.raw, err = createTemp(target); err != nil {
-		return nil, fmt.Errorf("%s: cannot write to the directory %s: %w", dest, filepath.Dir(target), pathless(err))
+		return nil, fmt.Errorf("%s: cannot write to the directory %s: %w", dest, filepath.Dir(target), atomicfile.Pathless(err))
 	}
 	if o.packed {
 		// It never gets a name, so it needs none: a kill leaves nothing.
-		if err := o.raw.unname(); err != nil {
+		if err := o.raw.Unname(); err != nil {
 			return nil, errors.Join(err, o.Abort())
 		}
 	}
 	return o, nil
 }
 
-// resolveDest follows the symbolic links that dest is, so that the file they point to is replaced and not the link.
-func resolveDest(dest string) (string, error) {
-	if dest == "" {
-		return "", errors.New("the destination has no name")
-	}
-	target := dest
-	for range 40 { // the kernel's limit
-		info, err := os.Lstat(target)
-		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			return target, nil // checkDest says what err is
-		}
-		to, err := os.Readlink(target)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(target), to)
-		}
-		target = to
-		if _, err := os.Lstat(target); err != nil {
-			return "", fmt.Errorf("%s is a symbolic link to %s: %w", dest, target, pathless(err))
-		}
-	}
-	return "", fmt.Errorf("%s: too many levels of symbolic links", dest)
-}
-
-func checkDest(dest, target string, force bool) error {
-	info, err := os.Lstat(target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		dir := filepath.Dir(target)
-		d, err := os.Stat(dir)
-		if err != nil {
-			return fmt.Errorf("%s: the directory %s: %w", dest, dir, pathless(err))
-		}
-		if !d.IsDir() {
-			return fmt.Errorf("%s: %s is not a directory", dest, dir)
-		}
-		if os.IsPathSeparator(dest[len(dest)-1]) {
-			return fmt.Errorf("%s: there is no such directory", dest)
-		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("%s: %w", dest, pathless(err))
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is %s: it is not replaced", dest, kindName(info.Mode()))
-	case !force:
-		return existsError(dest)
-	}
-	return nil
-}
-
 func existsError(dest string) error { return &fs.PathError{Op: "create", Path: dest, Err: fs.ErrExist} }
+
+// createTemp makes a temporary file beside target that may have holes.
+func createTemp(target string) (*atomicfile.Temp, error) {
+	t, err := atomicfile.NewTemp(target)
+	if err == nil {
+		makeSparse(t.File)
+	}
+	return t, err
+}
 
 // Fill copies the image at src, or unpacks it where it is compressed. Holes stay holes, and blocks of zeros in a compressed
 // image become some. After an error the output is gone.
@@ -156,12 +112,12 @@ func (o *Output) fill(ctx context.Context, f *os.File, src string, p Progress) e
 	p.Start(verb+filepath.Base(src), size)
 	defer p.Done()
 	if format == Raw {
-		o.size, err = size, copyFile(ctx, o.raw.file, f, size, p)
+		o.size, err = size, copyFile(ctx, o.raw.File, f, size, p)
 	} else {
-		o.size, err = unpack(ctx, o.raw.file, f, format, src, p)
+		o.size, err = unpack(ctx, o.raw.File, f, format, src, p)
 	}
 	if err == nil {
-		err = o.raw.file.Truncate(o.size) // a hole at the end, and the end itself
+		err = o.raw.File.Truncate(o.size) // a hole at the end, and the end itself
 	}
 	if err == nil {
 		err = unchanged(f, before)
@@ -176,7 +132,7 @@ func (o *Output) fill(ctx context.Context, f *os.File, src string, p Progress) e
 // explain puts the destination's name in place of the temporary file's.
 func (o *Output) explain(err error) error {
 	var pe *fs.PathError
-	if !errors.As(err, &pe) || !isTempOf(o.target, pe.Path) {
+	if !errors.As(err, &pe) || !atomicfile.IsTempOf(o.target, pe.Path) {
 		return err
 	}
 	if errors.Is(err, syscall.ENOSPC) {
@@ -197,11 +153,11 @@ func (o *Output) Size() int64 { return o.size }
 type explained struct{ o *Output }
 
 func (e explained) ReadAt(b []byte, off int64) (int, error) {
-	return e.o.raw.file.ReadAt(b, off)
+	return e.o.raw.File.ReadAt(b, off)
 }
 
 func (e explained) WriteAt(b []byte, off int64) (int, error) {
-	n, err := e.o.raw.file.WriteAt(b, off)
+	n, err := e.o.raw.File.WriteAt(b, off)
 	if err != nil {
 		err = e.o.explain(err)
 	}
@@ -209,7 +165,7 @@ func (e explained) WriteAt(b []byte, off int64) (int, error) {
 }
 
 func (e explained) Sync() error {
-	if err := e.o.raw.file.Sync(); err != nil {
+	if err := e.o.raw.File.Sync(); err != nil {
 		return e.o.explain(err)
 	}
 	return nil
@@ -234,28 +190,28 @@ func (o *Output) commit(ctx context.Context, p Progress) (err error) {
 		if final, err = o.pack(ctx, p); err != nil {
 			return o.explain(err)
 		}
-		defer final.remove() // of no effect once it is renamed
+		defer final.Remove() // of no effect once it is renamed
 	}
-	if err := final.file.Sync(); err != nil {
+	if err := final.File.Sync(); err != nil {
 		return o.explain(err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := final.rename(o.target, o.force); err != nil {
+	if err := final.Rename(o.target, o.force); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return existsError(o.dest)
 		}
-		return fmt.Errorf("%s: %w", o.dest, pathless(err))
+		return fmt.Errorf("%s: %w", o.dest, atomicfile.Pathless(err))
 	}
 	o.done = true
 	if o.packed {
-		if err := o.raw.remove(); err != nil {
-			return fmt.Errorf("%s is made, but the temporary file %s could not be removed: %w", o.dest, o.raw.path, pathless(err))
+		if err := o.raw.Remove(); err != nil {
+			return fmt.Errorf("%s is made, but its temporary file could not be removed: %w", o.dest, err) // err names it
 		}
 	}
-	if err := syncDir(filepath.Dir(o.target)); err != nil {
-		return fmt.Errorf("%s is made, but its directory could not be synced: %w", o.dest, pathless(err))
+	if err := atomicfile.SyncDir(filepath.Dir(o.target)); err != nil {
+		return fmt.Errorf("%s is made, but its directory could not be synced: %w", o.dest, atomicfile.Pathless(err))
 	}
 	return nil
 }
@@ -266,21 +222,8 @@ func (o *Output) Abort() error {
 		return nil
 	}
 	o.done = true
-	if err := o.raw.remove(); err != nil {
+	if err := o.raw.Remove(); err != nil {
 		return fmt.Errorf("remove the temporary file: %w", err)
 	}
 	return nil
-}
-
-// pathless is an error without the path it names, for texts that name another.
-func pathless(err error) error {
-	var pe *fs.PathError
-	var le *os.LinkError
-	switch {
-	case errors.As(err, &pe):
-		return pe.Err
-	case errors.As(err, &le):
-		return le.Err
-	}
-	return err
 }

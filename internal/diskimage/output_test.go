@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"boringboot/internal/atomicfile"
 	"boringboot/internal/testimage"
 )
 
@@ -314,26 +315,26 @@ func TestWhatWasNotFilledIsNotCommitted(t *testing.T) {
 
 func TestADamagedPackIsNotCommitted(t *testing.T) {
 	src, _ := sourceFile(t)
-	for name, harm := range map[string]func(o *Output, packed *temp) error{
-		"a byte of the compressed file flipped": func(_ *Output, packed *temp) error {
+	for name, harm := range map[string]func(o *Output, packed *atomicfile.Temp) error{
+		"a byte of the compressed file flipped": func(_ *Output, packed *atomicfile.Temp) error {
 			b := make([]byte, 1)
-			if _, err := packed.file.ReadAt(b, 300000); err != nil {
+			if _, err := packed.File.ReadAt(b, 300000); err != nil {
 				return err
 			}
 			b[0] ^= 1
-			_, err := packed.file.WriteAt(b, 300000)
+			_, err := packed.File.WriteAt(b, 300000)
 			return err
 		},
-		"a byte of the image changed after it was compressed": func(o *Output, _ *temp) error {
-			_, err := o.raw.file.WriteAt([]byte("x"), 7*mib)
+		"a byte of the image changed after it was compressed": func(o *Output, _ *atomicfile.Temp) error {
+			_, err := o.raw.File.WriteAt([]byte("x"), 7*mib)
 			return err
 		},
-		"the compressed file cut short": func(_ *Output, packed *temp) error { return packed.file.Truncate(300000) },
-		"the image longer than what was compressed": func(o *Output, _ *temp) error {
+		"the compressed file cut short": func(_ *Output, packed *atomicfile.Temp) error { return packed.File.Truncate(300000) },
+		"the image longer than what was compressed": func(o *Output, _ *atomicfile.Temp) error {
 			o.size++
-			return o.raw.file.Truncate(o.size)
+			return o.raw.File.Truncate(o.size)
 		},
-		"the image shorter than what was compressed": func(o *Output, _ *temp) error { o.size--; return nil },
+		"the image shorter than what was compressed": func(o *Output, _ *atomicfile.Temp) error { o.size--; return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, err := Create(filepath.Join(t.TempDir(), "out.img.zst"), false)
@@ -348,7 +349,7 @@ func TestADamagedPackIsNotCommitted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer packed.remove()
+			defer packed.Remove()
 			if err := o.compress(context.Background(), packed, silent{}); err != nil {
 				t.Fatal(err)
 			}

@@ -13,11 +13,13 @@ import (
 	"runtime"
 
 	"github.com/klauspost/compress/zstd"
+
+	"boringboot/internal/atomicfile"
 )
 
 // pack compresses the raw image into a second temporary file, unpacks that again and compares. The same image gives the same
 // bytes on every machine: the stream is cut into jobs by its length alone, however many are worked on at once.
-func (o *Output) pack(ctx context.Context, p Progress) (t *temp, err error) {
+func (o *Output) pack(ctx context.Context, p Progress) (t *atomicfile.Temp, err error) {
 	if t, err = createTemp(o.target); err != nil {
 		return nil, err
 	}
@@ -25,15 +27,15 @@ func (o *Output) pack(ctx context.Context, p Progress) (t *temp, err error) {
 		err = o.compare(ctx, t, p)
 	}
 	if err != nil {
-		return nil, errors.Join(err, t.remove())
+		return nil, errors.Join(err, t.Remove())
 	}
 	return t, nil
 }
 
-func (o *Output) compress(ctx context.Context, t *temp, p Progress) error {
+func (o *Output) compress(ctx context.Context, t *atomicfile.Temp, p Progress) error {
 	p.Start("compressing "+filepath.Base(o.dest), o.size)
 	defer p.Done()
-	w := bufio.NewWriterSize(t.file, copyChunk)
+	w := bufio.NewWriterSize(t.File, copyChunk)
 	z, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedDefault),
 		zstd.WithEncoderCRC(true),
@@ -45,7 +47,7 @@ func (o *Output) compress(ctx context.Context, t *temp, p Progress) error {
 		return err
 	}
 	z.ResetContentSize(w, o.size)
-	err = copyAll(ctx, z, io.NewSectionReader(o.raw.file, 0, o.size), p)
+	err = copyAll(ctx, z, io.NewSectionReader(o.raw.File, 0, o.size), p)
 	if closeErr := z.Close(); err == nil {
 		err = closeErr
 	}
@@ -64,13 +66,13 @@ func copyAll(ctx context.Context, w io.Writer, r io.Reader, p Progress) error {
 
 var errComparison = errors.New("the compressed image does not unpack to the image")
 
-func (o *Output) compare(ctx context.Context, t *temp, p Progress) error {
+func (o *Output) compare(ctx context.Context, t *atomicfile.Temp, p Progress) error {
 	p.Start("checking "+filepath.Base(o.dest), o.size)
 	defer p.Done()
-	if _, err := t.file.Seek(0, io.SeekStart); err != nil {
+	if _, err := t.File.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	z, err := newDecompressor(Zstd, bufio.NewReaderSize(t.file, readBuffer), o.size)
+	z, err := newDecompressor(Zstd, bufio.NewReaderSize(t.File, readBuffer), o.size)
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,7 @@ func (o *Output) compare(ctx context.Context, t *temp, p Progress) error {
 		if off+int64(n) > o.size {
 			return fmt.Errorf("%w: it is longer than %d bytes", errComparison, o.size)
 		}
-		if _, err := o.raw.file.ReadAt(want[:n], off); err != nil && err != io.EOF {
+		if _, err := o.raw.File.ReadAt(want[:n], off); err != nil && err != io.EOF {
 			return err
 		}
 		if !bytes.Equal(got[:n], want[:n]) {

@@ -11,6 +11,8 @@ import (
 	"math/bits"
 	"os"
 	"sync"
+
+	"boringboot/internal/atomicfile"
 )
 
 // spool is a file that is encrypted under a key that only memory holds: AES-128 in counter mode, the counter being the
@@ -72,7 +74,7 @@ func (s *spool) WriteAt(b []byte, off int64) (int, error) {
 		at := off + int64(done)
 		s.crypt(s.scratch[:len(part)], part, at)
 		if _, err := s.file.WriteAt(s.scratch[:len(part)], at); err != nil {
-			return done, &spoolError{pathless(err)}
+			return done, &spoolError{atomicfile.Pathless(err)}
 		}
 		for at/holeBlock*holeBlock < off+int64(done+len(part)) {
 			s.filled.set(at / holeBlock)
@@ -87,7 +89,7 @@ func (s *spool) WriteAt(b []byte, off int64) (int, error) {
 func (s *spool) setSize(size int64) error {
 	s.size = size
 	if err := s.file.Truncate(size); err != nil {
-		return &spoolError{pathless(err)}
+		return &spoolError{atomicfile.Pathless(err)}
 	}
 	return nil
 }
@@ -110,7 +112,7 @@ func (s *spool) ReadAt(b []byte, off int64) (int, error) {
 			clear(part)
 		} else {
 			if n, err := s.file.ReadAt(part, at); n < len(part) {
-				return done, &spoolError{pathless(err)}
+				return done, &spoolError{atomicfile.Pathless(err)}
 			}
 			s.crypt(part, part, at)
 		}

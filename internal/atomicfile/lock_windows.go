@@ -1,6 +1,6 @@
 // This file locks files against a second run, with LockFileEx: the lock ends with the process, however that ends.
 
-package diskimage
+package atomicfile
 
 import (
 	"os"
@@ -11,8 +11,8 @@ import (
 // Windows' locks are mandatory for the bytes they cover. One byte far beyond any image's end makes the lock advisory.
 const lockOffsetHigh = 0x7fffffff
 
-// tryLock locks f, for this run alone or together with others that only read, or fails with ErrInUse.
-func tryLock(f *os.File, exclusive bool) error {
+// Lock locks f, for this run alone or together with others that only read, or fails with ErrInUse.
+func Lock(f *os.File, exclusive bool) error {
 	var flags uint32 = windows.LOCKFILE_FAIL_IMMEDIATELY
 	if exclusive {
 		flags |= windows.LOCKFILE_EXCLUSIVE_LOCK

@@ -2,6 +2,6 @@
 
 // This file renames without replacing where there is no call for it.
 
-package diskimage
+package atomicfile
 
 func renameNew(from, to string) error { return renameByLink(from, to) }

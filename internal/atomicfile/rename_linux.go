@@ -1,6 +1,6 @@
 // This file renames without replacing, in one step (Linux).
 
-package diskimage
+package atomicfile
 
 import (
 	"errors"

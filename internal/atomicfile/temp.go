@@ -1,7 +1,7 @@
 // This file holds temporary files beside a destination: their names, their locks, and the removal of those that a killed run
 // left.
 
-package diskimage
+package atomicfile
 
 import (
 	"crypto/rand"
@@ -38,8 +38,8 @@ func tempStem(target string) string {
 	return "." + name + tempMark
 }
 
-// isTempOf reports whether path is the name of a temporary file of target.
-func isTempOf(target, path string) bool {
+// IsTempOf reports whether path is the name of a temporary file of target.
+func IsTempOf(target, path string) bool {
 	rest, ok := strings.CutPrefix(filepath.Base(path), tempStem(target))
 	if !ok {
 		return false
@@ -52,14 +52,14 @@ func isTempOf(target, path string) bool {
 	return err == nil
 }
 
-// temp is a temporary file that is open and locked.
-type temp struct {
-	file *os.File
-	path string // "" once it has no name
+// Temp is a temporary file that is open and locked.
+type Temp struct {
+	File *os.File // nil once it is closed
+	Path string   // "" once it has no name, or another than a temporary one
 }
 
-// createTemp makes a temporary file beside target: mode 0600 whatever the umask is, and locked.
-func createTemp(target string) (*temp, error) {
+// NewTemp makes a temporary file beside target: mode 0600 whatever the umask is, and locked.
+func NewTemp(target string) (*Temp, error) {
 	for range 100 {
 		digits := make([]byte, tempDigits/2)
 		if _, err := rand.Read(digits); err != nil {
@@ -73,28 +73,28 @@ func createTemp(target string) (*temp, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := &temp{file: f, path: path}
+		t := &Temp{File: f, Path: path}
 		lost, err := t.secure()
 		if err == nil && !lost {
 			return t, nil
 		}
 		if lost {
-			f.Close()
+			t.close()
 			continue
 		}
-		return nil, errors.Join(err, t.remove())
+		return nil, errors.Join(err, t.Remove())
 	}
 	return nil, errors.New("no name for a temporary file is free")
 }
 
 // secure takes hold of a file that was just made. Between its making and its lock another run may have taken it for a stale
 // one, locked it and removed it: then it is lost, and another is made.
-func (t *temp) secure() (lost bool, err error) {
+func (t *Temp) secure() (lost bool, err error) {
 	// The umask may have taken the owner's own bits away.
-	if err := t.file.Chmod(0o600); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := t.File.Chmod(0o600); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return false, err
 	}
-	if err := tryLock(t.file, true); err != nil {
+	if err := Lock(t.File, true); err != nil {
 		return errors.Is(err, ErrInUse), err
 	}
 	same, err := t.named()
@@ -104,17 +104,16 @@ func (t *temp) secure() (lost bool, err error) {
 	if !same {
 		return true, nil
 	}
-	makeSparse(t.file)
 	return false, nil
 }
 
 // named reports whether the file still has its name.
-func (t *temp) named() (bool, error) {
-	ours, err := t.file.Stat()
+func (t *Temp) named() (bool, error) {
+	ours, err := t.File.Stat()
 	if err != nil {
 		return false, err
 	}
-	there, err := os.Lstat(t.path)
+	there, err := os.Lstat(t.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -124,41 +123,48 @@ func (t *temp) named() (bool, error) {
 	return os.SameFile(ours, there), nil
 }
 
-// remove deletes the file. A second call, or one after rename, does nothing.
-func (t *temp) remove() error {
-	if t.file == nil {
+// Remove deletes the file. A second call, or one after Rename, does nothing.
+func (t *Temp) Remove() error { return t.remove() }
+
+// Rename gives the file its final name and closes it. Where target exists, that is fs.ErrExist unless force is set. After an error
+// the file is as temporary as it was.
+func (t *Temp) Rename(target string, force bool) error { return t.rename(target, force) }
+
+// Unname takes the file's name away where the system has files without one: it lives as long as it is open.
+func (t *Temp) Unname() error { return t.unname() }
+
+// close closes the file, once.
+func (t *Temp) close() error {
+	if t.File == nil {
 		return nil
 	}
-	err := removeOpen(t.file, t.path)
-	t.file, t.path = nil, ""
-	if errors.Is(err, fs.ErrNotExist) {
+	err := t.File.Close()
+	t.File = nil
+	return err
+}
+
+// unlink deletes the file's name, once. That it is gone already is what was wanted.
+func (t *Temp) unlink() error {
+	if t.Path == "" {
+		return nil
+	}
+	err := os.Remove(t.Path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Path = ""
 		return nil
 	}
 	return err
 }
 
-// rename gives the file its final name and closes it.
-func (t *temp) rename(target string, force bool) error {
-	if err := renameOpen(t.file, t.path, target, force); err != nil {
-		return err
-	}
-	err := t.file.Close()
-	t.file, t.path = nil, ""
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-// removeStale removes temporary files of target that nobody has locked: their run was killed.
-func removeStale(target string) error {
+// RemoveStale removes temporary files of target that nobody has locked: their run was killed.
+func RemoveStale(target string) error {
 	dir := filepath.Dir(target)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !isTempOf(target, e.Name()) || !e.Type().IsRegular() {
+		if !IsTempOf(target, e.Name()) || !e.Type().IsRegular() {
 			continue
 		}
 		if err := removeIfStale(filepath.Join(dir, e.Name())); err != nil {
@@ -174,10 +180,10 @@ func removeIfStale(path string) error {
 		return nil // gone by now, or another user's, which is theirs to remove
 	}
 	if err != nil {
-		return pathless(err)
+		return Pathless(err)
 	}
-	t := &temp{file: f, path: path}
-	if err := tryLock(f, true); err != nil {
+	t := &Temp{File: f, Path: path}
+	if err := Lock(f, true); err != nil {
 		f.Close()
 		if errors.Is(err, ErrInUse) {
 			return nil
@@ -189,5 +195,5 @@ func removeIfStale(path string) error {
 		f.Close()
 		return err
 	}
-	return t.remove()
+	return t.Remove()
 }

@@ -2,7 +2,7 @@
 
 // This file locks files against a second run, with flock: the lock ends with the process, however that ends.
 
-package diskimage
+package atomicfile
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock locks f, for this run alone or together with others that only read, or fails with ErrInUse. On file systems that
+// Lock locks f, for this run alone or together with others that only read, or fails with ErrInUse. On file systems that
 // have no locks (some network and FUSE file systems) it does nothing: refusing to work there would help nobody.
-func tryLock(f *os.File, exclusive bool) error {
+func Lock(f *os.File, exclusive bool) error {
 	how := unix.LOCK_SH
 	if exclusive {
 		how = unix.LOCK_EX

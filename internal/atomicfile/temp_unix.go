@@ -2,7 +2,7 @@
 
 // This file removes and syncs files by name where a file may be open meanwhile.
 
-package diskimage
+package atomicfile
 
 import (
 	"errors"
@@ -10,30 +10,22 @@ import (
 	"syscall"
 )
 
-// removeOpen deletes the file while it is locked, so that no other run takes it for a stale one in between.
-func removeOpen(f *os.File, path string) error {
-	var err error
-	if path != "" {
-		err = os.Remove(path)
-	}
-	return errors.Join(err, f.Close())
-}
+// remove deletes the file while it is locked, so that no other run takes it for a stale one in between.
+func (t *Temp) remove() error { return errors.Join(t.unlink(), t.close()) }
 
-// unname takes the file's name away: it lives as long as it is open.
-func (t *temp) unname() error {
-	if err := os.Remove(t.path); err != nil {
+func (t *Temp) unname() error { return t.unlink() }
+
+// rename renames the file while it is locked.
+func (t *Temp) rename(target string, force bool) error {
+	to := renameNew
+	if force {
+		to = os.Rename
+	}
+	if err := to(t.Path, target); err != nil {
 		return err
 	}
-	t.path = ""
-	return nil
-}
-
-// renameOpen renames the file while it is locked.
-func renameOpen(_ *os.File, from, to string, force bool) error {
-	if force {
-		return os.Rename(from, to)
-	}
-	return renameNew(from, to)
+	t.Path = ""
+	return t.close()
 }
 
 // renameByLink renames without replacing anything: link fails where to exists. Where the file system has no hard links
@@ -52,8 +44,8 @@ func renameByLink(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// syncDir makes a rename last. Some file systems cannot sync a directory and say so with EINVAL or ENOTSUP.
-func syncDir(dir string) error {
+// SyncDir makes a rename last. Some file systems cannot sync a directory and say so with EINVAL or ENOTSUP.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

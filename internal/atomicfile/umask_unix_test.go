@@ -1,6 +1,6 @@
 //go:build !windows
 
-package diskimage
+package atomicfile
 
 import "syscall"
 

@@ -1,3 +1,3 @@
-package diskimage
+package atomicfile
 
 func setUmask(int) int { return 0 }
