@@ -89,7 +89,6 @@ func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host strin
 	}
 	p.entries = append(p.entries, resolved.Entries...)
 	p.hostKey = resolved.HostKey
-	p.close = resolved.Close
 	return nil
 }
 

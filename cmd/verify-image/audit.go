@@ -24,7 +24,6 @@ func audit(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	defer want.close()
 	img, err := diskimage.Open(ctx, o.image, progress.New(os.Stderr, o.quiet))
 	if err != nil {
 		return cli.Hinted(err)
@@ -81,7 +80,6 @@ func judge(ctx context.Context, img *diskimage.Image, o options, want *wanted, r
 type wanted struct {
 	entries  []manifest.Entry
 	compared string
-	close    func() error
 }
 
 // What the files of the image were compared with.
@@ -104,7 +102,7 @@ func gather(ctx context.Context, o options) (*wanted, error) {
 		dir = filepath.Dir(o.manifest)
 	}
 	if o.secrets == "" {
-		return &wanted{m.Expect(), comparedBootstrap, func() error { return nil }}, nil
+		return &wanted{m.Expect(), comparedBootstrap}, nil
 	}
 	file, err := secrets.Open(ctx, o.secrets)
 	if err != nil {
@@ -114,5 +112,5 @@ func gather(ctx context.Context, o options) (*wanted, error) {
 	if err != nil {
 		return nil, cli.Hinted(err)
 	}
-	return &wanted{resolved.Entries, comparedContents, resolved.Close}, nil
+	return &wanted{resolved.Entries, comparedContents}, nil
 }

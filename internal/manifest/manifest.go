@@ -104,7 +104,7 @@ const (
 	Environment Role = "environment" // an environment file with the variables of Vars, each of which can be what its kind (netenv.KindOf) has it be
 )
 
-// Content is the bytes of a file: *bytes.Reader, *io.SectionReader.
+// Content is the bytes of a file: *bytes.Reader, *io.SectionReader, *FileContent.
 type Content interface {
 	io.ReaderAt
 	Size() int64 // bytes
@@ -126,24 +126,10 @@ type Entry struct {
 	Origin   string   // for people: "secret wifi_psk of secrets/bastet.yaml"; never the secret
 }
 
-// Resolved is a manifest with its content. Close it when the entries have been read.
+// Resolved is a manifest with its content.
 type Resolved struct {
 	Entries []Entry
 	HostKey *sshkey.Key // of the first ssh-private-key; nil without one
-
-	open []io.Closer
-}
-
-// Close closes the files that entries are read from.
-func (r *Resolved) Close() error {
-	var first error
-	for _, c := range r.open {
-		if err := c.Close(); err != nil && first == nil {
-			first = err
-		}
-	}
-	r.open = nil
-	return first
 }
 
 // Expect returns the entries without content, for an audit without secrets.

@@ -1,4 +1,4 @@
-// Resolving: the secrets are looked up, keys derived, environment files encoded, local files opened.
+// Resolving: the secrets are looked up, keys derived, environment files encoded, local files found.
 package manifest
 
 import (
@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -28,8 +26,8 @@ type Sources struct {
 	Dir     string                                                 // what relative paths start from; "" is the working directory
 }
 
-// Resolve gives every item its content. Errors name the item, the key and the file, never a secret. On an error nothing
-// stays open.
+// Resolve gives every item its content. Errors name the item, the key and the file, never a secret. Files of
+// this machine are not read yet: reading their content fails where they have changed meanwhile.
 func (m *Manifest) Resolve(ctx context.Context, src Sources) (*Resolved, error) {
 	if err := m.check(); err != nil {
 		return nil, err
@@ -37,11 +35,9 @@ func (m *Manifest) Resolve(ctx context.Context, src Sources) (*Resolved, error) 
 	r := &resolver{ctx: ctx, m: m, src: src, keys: make(map[string]*sshkey.Key), out: &Resolved{}}
 	for _, it := range m.Files {
 		if err := ctx.Err(); err != nil {
-			r.out.Close()
 			return nil, err
 		}
 		if err := r.add(it); err != nil {
-			r.out.Close()
 			return nil, fmt.Errorf("%s: %w", it.name(), err)
 		}
 	}
@@ -100,7 +96,7 @@ func (r *resolver) add(it Item) error {
 		}
 		e.Content = bytes.NewReader(data)
 	case LocalFile:
-		content, err := r.open(r.local(f.File))
+		content, err := OpenFile(r.local(f.File))
 		if err != nil {
 			return err
 		}
@@ -174,28 +170,4 @@ func (r *resolver) local(file string) string {
 		return file
 	}
 	return filepath.Join(r.src.Dir, file)
-}
-
-// open gives a file's content without reading it: it may be large.
-func (r *resolver) open(file string) (Content, error) {
-	// Asked before opening: opening a FIFO waits for somebody who writes.
-	fi, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", file)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	r.out.open = append(r.out.open, f)
-	if fi, err = f.Stat(); err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", file)
-	}
-	return io.NewSectionReader(f, 0, fi.Size()), nil
 }
