@@ -24,7 +24,8 @@ func newAncestors() *ancestors {
 func (a *ancestors) add(w *way, want *manifest.Entry) {
 	for _, d := range w.dirs {
 		a.places[d.path] = d.attr
-		if !slices.Contains(a.owners[d.path], want.UID) {
+		// A directory that may be anybody's says nothing about whose the ones above it should be.
+		if !keeps(want) && !slices.Contains(a.owners[d.path], want.UID) {
 			a.owners[d.path] = append(a.owners[d.path], want.UID)
 		}
 	}
@@ -32,6 +33,9 @@ func (a *ancestors) add(w *way, want *manifest.Entry) {
 		a.stuck[w.stuckAt] = w.stuck
 	}
 }
+
+// owned is a directory's mode and owner, for readers to be compared by.
+func (a attr) owned() string { return fmt.Sprintf("%04o %d:%d", a.mode, a.uid, a.gid) }
 
 // pathView is a view of a directory above.
 type pathView struct {
@@ -48,26 +52,39 @@ func (a *ancestors) views(reader string, want []manifest.Entry) []pathView {
 	}
 	for path, at := range a.places {
 		v := view{reader: reader, attr: at, known: true}
-		for _, owner := range a.owners[path] {
-			if at.uid != 0 && at.uid != owner {
-				v.fault(codeParentOwner, "a directory above a wanted file belongs to %d:%d, who may replace what is in it", at.uid, at.gid)
-				break
+		asIs := slices.ContainsFunc(want, func(e manifest.Entry) bool { return e.Path == path && keeps(&e) })
+		if at.uid != 0 && slices.ContainsFunc(a.owners[path], func(owner uint32) bool { return owner != at.uid }) {
+			f := fault{codeParentOwner, Error, fmt.Sprintf("a directory above a wanted file belongs to %d:%d, who may replace what is in it", at.uid, at.gid)}
+			if asIs {
+				f.soften("and it was taken as it is")
 			}
+			v.faults = append(v.faults, f)
 		}
 		if at.mode&0o022 != 0 {
 			f := fault{codeParentWritable, Error, fmt.Sprintf("a directory above a wanted file has the mode %04o: others than its owner may replace what is in it", at.mode)}
-			if asksFor(want, path, at.mode) {
-				f.severity = Warning
-				f.text += ", as the manifest has it"
+			switch {
+			case asIs:
+				f.soften("and it was taken as it is")
+			case asksFor(want, path, at.mode):
+				f.soften("as the manifest has it")
 			}
 			v.faults = append(v.faults, f)
 		}
 		// What the readers say of it is compared as a whole; there is nothing to compare it with.
-		v.digest = fmt.Sprintf("%04o %d:%d", at.mode, at.uid, at.gid)
+		v.digest = at.owned()
 		all = append(all, pathView{path, v})
 	}
 	slices.SortFunc(all, func(x, y pathView) int { return cmp.Compare(x.path, y.path) })
 	return all
+}
+
+// keeps says whether a wanted directory was there before: whoever put something below it has decided to leave it as it is.
+func keeps(e *manifest.Entry) bool { return e.Kind == manifest.Directory && e.KeepAttr }
+
+// soften makes a fault a warning, for a reason.
+func (f *fault) soften(why string) {
+	f.severity = Warning
+	f.text += ", " + why
 }
 
 // asksFor says whether the manifest itself gives the directory this mode.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"boringboot/internal/testimage"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // mutated are the profiles that mutations are tried on: one for each set of readers.
@@ -221,6 +223,62 @@ func TestADirectoryThatTheManifestMakesWritableIsAWarning(t *testing.T) {
 	r = contents(t, path, want[1:2])
 	if diff := cmp.Diff([]string{"parent-writable /shared"}, r.codes()); diff != "" || r.OK() {
 		t.Errorf("OK: %v (-want +got):\n%s", r.OK(), diff)
+	}
+}
+
+func TestADirectoryAboveThatIsTakenAsItIsIsAWarning(t *testing.T) {
+	made := []manifest.Entry{
+		{Path: "/home", Kind: manifest.Directory, Mode: 0o777, GID: 100},
+		{Path: "/home/bastet", Kind: manifest.Directory, Mode: 0o755, UID: 1000, GID: 100},
+		{Path: "/home/bastet/sub", Kind: manifest.Directory, Mode: 0o755, UID: 1000, GID: 100},
+		file("/home/bastet/sub/file", []byte("x")),
+		{Path: "/home/link", Kind: manifest.Symlink, Target: "bastet"},
+	}
+	keep := func(path string) manifest.Entry {
+		return manifest.Entry{Path: path, Kind: manifest.Directory, KeepAttr: true}
+	}
+	kept := func(e manifest.Entry, flip fs.FileMode) manifest.Entry {
+		e.KeepAttr = true
+		e.Mode ^= flip
+		return e
+	}
+	path := image(t, small(testimage.NixOS()), made)
+	owner, writable := Finding{Code: "parent-owner", Severity: Error}, Finding{Code: "parent-writable", Severity: Error}
+	finding := func(f Finding, path, severity string) Finding {
+		f.Path, f.Severity = path, severity
+		return f
+	}
+	for _, test := range []struct {
+		name string
+		keep []manifest.Entry
+		want []Finding
+		ok   bool
+	}{
+		{"none", nil, []Finding{finding(writable, "/home", Error), finding(owner, "/home/bastet", Error), finding(owner, "/home/bastet/sub", Error)}, false},
+		{"one", []manifest.Entry{keep("/home")}, []Finding{finding(owner, "/home/bastet", Error), finding(owner, "/home/bastet/sub", Error), finding(writable, "/home", Warning)}, false},
+		{"all", []manifest.Entry{keep("/home"), keep("/home/bastet"), keep("/home/bastet/sub")},
+			[]Finding{finding(writable, "/home", Warning), finding(owner, "/home/bastet", Warning), finding(owner, "/home/bastet/sub", Warning)}, true},
+		{"one whose mode and owner are known", []manifest.Entry{made[0], keep("/home/bastet"), kept(made[2], 0)}, []Finding{finding(writable, "/home", Warning), finding(owner, "/home/bastet", Warning), finding(owner, "/home/bastet/sub", Warning)}, true},
+		{"one whose mode is another than was known", []manifest.Entry{keep("/home"), keep("/home/bastet"), kept(made[2], 0o111)},
+			[]Finding{finding(writable, "/home", Warning), finding(owner, "/home/bastet", Warning), {Code: "wrong-mode", Severity: Error, Path: "/home/bastet/sub"}, finding(owner, "/home/bastet/sub", Warning)}, false},
+		{"what is no directory", []manifest.Entry{keep("/home"), keep("/home/bastet"), keep("/home/bastet/sub"), keep("/home/link")},
+			[]Finding{finding(writable, "/home", Warning), finding(owner, "/home/bastet", Warning), finding(owner, "/home/bastet/sub", Warning), {Code: "wrong-type", Severity: Error, Path: "/home/link"}}, false},
+		{"what is not there", []manifest.Entry{keep("/home"), keep("/home/bastet"), keep("/home/bastet/sub"), keep("/home/none")},
+			[]Finding{finding(writable, "/home", Warning), finding(owner, "/home/bastet", Warning), finding(owner, "/home/bastet/sub", Warning), {Code: "missing", Severity: Error, Path: "/home/none"}}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := contents(t, path, append(test.keep, made[3]))
+			if diff := cmp.Diff(test.want, r.Findings, cmpopts.IgnoreFields(Finding{}, "Message")); diff != "" || r.OK() != test.ok {
+				t.Errorf("OK: %v (-want +got):\n%s", r.OK(), diff)
+			}
+		})
+	}
+	// Whoever owns all that is wanted below a directory may own the directory, whatever is kept on the way.
+	mine := made[3]
+	mine.UID = 1000
+	path = image(t, small(testimage.NixOS()), append(append([]manifest.Entry{}, made[:3]...), mine))
+	if r := contents(t, path, []manifest.Entry{keep("/home"), keep("/home/bastet"), keep("/home/bastet/sub"), mine}); len(r.Findings) != 1 {
+		t.Errorf("%v", r.Findings)
 	}
 }
 

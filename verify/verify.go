@@ -22,6 +22,9 @@ var ErrNoReader = errors.New("no reader can read this image")
 // Contents reads every wanted path back from the file system that starts at offset 0 of root and is at most size bytes long, and
 // compares it with what is wanted.
 //
+// A directory above a wanted path that is not root's, or that others may write to, is an error. It is a warning where the directory is
+// among what is wanted with KeepAttr: then it must be a directory, and if its Mode is 0, its mode and owner are what they are.
+//
 // The error is not nil where the image cannot be judged: it is no ext4, it is truncated, its superblock is damaged, the disk
 // failed, the content to compare with could not be read, ctx was cancelled, or no reader is left (ErrNoReader; the report then says
 // why each of them could not). What is wrong with an image that can be judged is in the report.

@@ -122,7 +122,7 @@ type Entry struct {
 	KeyPath  string   // of a PublicKey: the Path of the private key it belongs to, where that is injected too
 	Vars     []string // of an Environment: the names of its variables, in the order of the file
 	Secret   bool     // its content was derived from a secret
-	KeepAttr bool     // of a Directory: where it exists, its mode and owner stay
+	KeepAttr bool     // of a Directory: where it exists, its mode and owner stay; to an audit one with Mode 0 may have any
 	Origin   string   // for people: "secret wifi_psk of secrets/bastet.yaml"; never the secret
 }
 
