@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"syscall"
 )
 
 // ErrInUse: another run has the file locked.
@@ -94,7 +93,7 @@ func (f *File) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.ENOSPC):
+	case DiskFull(err):
 		return fmt.Errorf("%s: the disk is full: %w", f.dest, Pathless(err))
 	}
 	return fmt.Errorf("%s: %w", f.dest, Pathless(err))

@@ -57,3 +57,6 @@ func SyncDir(dir string) error {
 	}
 	return err
 }
+
+// DiskFull reports whether an error says that there is no space left.
+func DiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }

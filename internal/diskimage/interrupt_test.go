@@ -153,6 +153,10 @@ func TestAFullDiskLeavesEverythingAsItWas(t *testing.T) {
 		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "temporary directory "+dir) {
 			t.Errorf("Open = %v, want ENOSPC and the directory's name", err)
 		}
+		var hinted interface{ Hint() string }
+		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "TMPDIR") || !strings.Contains(hinted.Hint(), "larger") {
+			t.Errorf("no hint at TMPDIR with %v", err)
+		}
 		if left := names(t, dir); len(left) != 0 {
 			t.Errorf("files left: %q", left)
 		}

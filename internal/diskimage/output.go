@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"boringboot/internal/atomicfile"
 )
@@ -135,7 +134,7 @@ func (o *Output) explain(err error) error {
 	if !errors.As(err, &pe) || !atomicfile.IsTempOf(o.target, pe.Path) {
 		return err
 	}
-	if errors.Is(err, syscall.ENOSPC) {
+	if atomicfile.DiskFull(err) {
 		return fmt.Errorf("%s: the disk is full: %w", o.dest, pe.Err)
 	}
 	return fmt.Errorf("%s: %s: %w", o.dest, pe.Op, pe.Err)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/bits"
 	"os"
+	"runtime"
 	"sync"
 
 	"boringboot/internal/atomicfile"
@@ -30,10 +31,28 @@ type spool struct {
 }
 
 // spoolError is an error of the spool rather than of the image, for texts that say where to look.
-type spoolError struct{ err error }
+type spoolError struct {
+	err    error
+	making bool // it could not even be made
+}
 
 func (e *spoolError) Error() string { return e.err.Error() }
 func (e *spoolError) Unwrap() error { return e.err }
+
+// Hint says what the user can do about it; it may be empty.
+func (e *spoolError) Hint() string {
+	variable := "TMPDIR"
+	if runtime.GOOS == "windows" {
+		variable = "TMP"
+	}
+	switch {
+	case atomicfile.DiskFull(e.err):
+		return "a compressed image is unpacked to be read: let " + variable + " name a directory on a larger disk"
+	case e.making:
+		return "a compressed image is unpacked to be read: let " + variable + " name a directory where files can be made"
+	}
+	return ""
+}
 
 func newSpool() (*spool, error) {
 	key := make([]byte, 16+8)
@@ -46,7 +65,7 @@ func newSpool() (*spool, error) {
 	}
 	f, err := createSpool(os.TempDir())
 	if err != nil {
-		return nil, err
+		return nil, &spoolError{err: err, making: true}
 	}
 	return &spool{file: f, block: block, nonce: binary.LittleEndian.Uint64(key[16:]), scratch: make([]byte, copyChunk)}, nil
 }
@@ -74,7 +93,7 @@ func (s *spool) WriteAt(b []byte, off int64) (int, error) {
 		at := off + int64(done)
 		s.crypt(s.scratch[:len(part)], part, at)
 		if _, err := s.file.WriteAt(s.scratch[:len(part)], at); err != nil {
-			return done, &spoolError{atomicfile.Pathless(err)}
+			return done, &spoolError{err: atomicfile.Pathless(err)}
 		}
 		for at/holeBlock*holeBlock < off+int64(done+len(part)) {
 			s.filled.set(at / holeBlock)
@@ -89,7 +108,7 @@ func (s *spool) WriteAt(b []byte, off int64) (int, error) {
 func (s *spool) setSize(size int64) error {
 	s.size = size
 	if err := s.file.Truncate(size); err != nil {
-		return &spoolError{atomicfile.Pathless(err)}
+		return &spoolError{err: atomicfile.Pathless(err)}
 	}
 	return nil
 }
@@ -112,7 +131,7 @@ func (s *spool) ReadAt(b []byte, off int64) (int, error) {
 			clear(part)
 		} else {
 			if n, err := s.file.ReadAt(part, at); n < len(part) {
-				return done, &spoolError{atomicfile.Pathless(err)}
+				return done, &spoolError{err: atomicfile.Pathless(err)}
 			}
 			s.crypt(part, part, at)
 		}
