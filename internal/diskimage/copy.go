@@ -49,6 +49,11 @@ func copyExtent(ctx context.Context, dst, src *os.File, start, end int64, p Prog
 	if start == end {
 		return nil
 	}
+	return copyByHand(ctx, dst, src, start, end, p)
+}
+
+// copyByHand reads and writes the bytes from start to end, and leaves blocks of zeros out.
+func copyByHand(ctx context.Context, dst, src *os.File, start, end int64, p Progress) error {
 	buf := make([]byte, copyChunk)
 	for start < end {
 		if err := ctx.Err(); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"boringboot/internal/testimage"
 )
 
 // openPTY returns both ends of a pseudo terminal with so many columns.
@@ -17,7 +19,7 @@ func openPTY(t *testing.T, columns int) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no pseudo terminals: %v", err)
+		testimage.Require(t, fmt.Sprintf("a pseudo terminal (%v)", err))
 	}
 	t.Cleanup(func() { master.Close() })
 	fd := int(master.Fd())

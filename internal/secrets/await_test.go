@@ -7,13 +7,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/hcvault"
+
+	"boringboot/internal/testimage"
 )
 
 // endsWithItsContext has open wait, cancels it and wants its error at once. waiting is closed, or is sent to, once it waits.
@@ -99,9 +100,7 @@ func TestAKeyServiceThatDoesNotAnswerIsNotWaitedForAfterTheContext(t *testing.T)
 
 // The command that gives the identity cannot be told to stop, so it is left behind.
 func TestAnIdentityCommandThatHangsIsNotWaitedForAfterTheContext(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("the commands are those of a Unix shell")
-	}
+	testimage.Require(t, "cat", "mkfifo")
 	recipient := identity(t)
 	sopsFile := encrypted(t, "s.yaml", "k: v\n", recipient)
 	for name, openFile := range map[string]func(path string) (string, func(context.Context) error){

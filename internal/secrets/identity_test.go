@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -95,9 +94,7 @@ func TestIdentitiesAreFoundWhereSopsLooks(t *testing.T) {
 			return strings.TrimSpace(run(t, "", "age-keygen", "-y", path))
 		}},
 		{"SOPS_AGE_KEY_CMD", func(t *testing.T) string {
-			if runtime.GOOS == "windows" {
-				t.Skip("needs cat")
-			}
+			testimage.Require(t, "cat")
 			id := newIdentity(t)
 			t.Setenv("SOPS_AGE_KEY_CMD", "cat '"+write(t, "age key", []byte(id.String()))+"'")
 			return id.Recipient().String()
@@ -215,7 +212,11 @@ func TestWithoutTheRightIdentityTheErrorSaysWhatWasLookedAt(t *testing.T) {
 func TestAPassphraseIsNotWaitedForWithoutATerminal(t *testing.T) {
 	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
 		tty.Close()
-		t.Skip("there is a terminal to ask")
+		testimage.Require(t, "setsid") // there is a terminal to ask: once more without
+		if out, err := exec.Command("setsid", "--wait", os.Args[0], "-test.run=^"+t.Name()+"$").CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
 	}
 	isolate(t)
 	path, public := newSSHKey(t, "ed25519", "sesame")
