@@ -58,7 +58,7 @@ func FileSpec(spec string) (manifest.Entry, error) {
 			*id = uint32(n)
 		}
 	}
-	e.Content = newFileContent(src, info)
+	e.Content = manifest.NewFileContent(src, info)
 	return e, nil
 }
 

@@ -50,7 +50,7 @@ func Tree(dir string) (entries []manifest.Entry, err error) {
 			}
 			e.Kind, e.Target, e.Mode = manifest.Symlink, filepath.ToSlash(target), 0o777
 		case info.Mode().IsRegular():
-			e.Kind, e.Content = manifest.File, newFileContent(p, info)
+			e.Kind, e.Content = manifest.File, manifest.NewFileContent(p, info)
 		default:
 			return fmt.Errorf("%s: a %s cannot be put into an image", p, kindOf(info.Mode()))
 		}

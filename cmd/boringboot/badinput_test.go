@@ -234,3 +234,41 @@ func twoRoots(t *testing.T) string {
 	w.sh("sh", "-c", "sfdisk -q "+path+" < script")
 	return path
 }
+
+// TestNothingIsBuiltForWhatCannotBeDone has a nix that leaves a mark when it is run.
+func TestNothingIsBuiltForWhatCannotBeDone(t *testing.T) {
+	w := newWorkplace(t)
+	w.write("bin/nix", []byte("#!/bin/sh\ntouch "+w.path("nix-was-run")+"\nexit 1\n"))
+	w.sh("chmod", "755", "bin/nix")
+	w.write("taken.img", nil)
+	w.write("etc.yaml", []byte("version: 1\nfiles:\n  - path: /etc/x\n    from: { text: x }\n"))
+	w.sops("short.yaml", map[string]string{"ssh_host_ed25519_key": string(w.private), "wifi_ssid": "net", "wifi_psk": "1234567"})
+	provision := func(args ...string) finished {
+		cmd := w.command("boringboot", append([]string{"provision", "bastet"}, args...)...)
+		cmd.Env = append(cmd.Env, "PATH="+w.path("bin")+":"+os.Getenv("PATH"))
+		return w.end(cmd)
+	}
+	for name, args := range map[string][]string{
+		"a PSK that is too short":    {"out.img", "--secrets", "short.yaml"},
+		"no SOPS file":               {"out.img", "--secrets", "nowhere.yaml"},
+		"a path below /etc":          {"out.img", "--manifest", "etc.yaml"},
+		"a DEST that exists":         {"taken.img"},
+		"a DEST in no directory":     {"nowhere/out.img"},
+		"a receipt in no directory":  {"out.img", "--receipt", "nowhere/r.json"},
+		"a known_hosts file in none": {"out.img", "--known-hosts", "nowhere/kh"},
+		"a partition that cannot be": {"out.img", "--partition", "-1"},
+	} {
+		if f := provision(args...); f.code != 2 {
+			t.Errorf("%s: exit code %d\n%s", name, f.code, f.stderr)
+		}
+		if _, err := os.Stat(w.path("nix-was-run")); err == nil {
+			t.Fatalf("%s: nix was run", name)
+		}
+	}
+	if f := provision("out.img"); f.code != 2 {
+		t.Errorf("a nix that fails: exit code %d", f.code)
+	}
+	if _, err := os.Stat(w.path("nix-was-run")); err != nil {
+		t.Errorf("the mark is not left where nix is run: %v", err)
+	}
+}

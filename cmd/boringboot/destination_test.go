@@ -235,3 +235,28 @@ func TestKilledInPlace(t *testing.T) {
 		t.Errorf("none %d times, all %d times: the kills did not come in time", none, all)
 	}
 }
+
+// TestAWaitForASourceCanBeInterrupted has sources that nobody writes to.
+func TestAWaitForASourceCanBeInterrupted(t *testing.T) {
+	w := newWorkplace(t)
+	if err := syscall.Mkfifo(w.path("pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.write("age.yaml", []byte("version: 1\nfiles:\n  - path: /var/x\n    from: { age: ./pipe }\n"))
+	w.write("work.img", []byte("whatever"))
+	for _, args := range [][]string{{"--secrets", "pipe"}, {"--manifest", "pipe", "--secrets", "secrets/bastet.yaml"}, {"--manifest", "age.yaml"}} {
+		cmd := w.command("boringboot", append([]string{"inject", "work.img"}, args...)...)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond)
+		cmd.Process.Signal(syscall.SIGTERM)
+		kill := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		if !kill.Stop() || cmd.ProcessState.ExitCode() != 2 {
+			t.Errorf("%v: %v\n%s", args, cmd.ProcessState, stderr.Bytes())
+		}
+	}
+}

@@ -16,19 +16,22 @@ import (
 
 // rootFlags choose the partition to work on.
 type rootFlags struct {
-	sel          partition.Selector
-	numberWasSet func() bool
+	sel    partition.Selector
+	wasSet func(flag string) bool
 }
 
 func (f *rootFlags) register(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.sel.Number, "partition", 0, "the root partition's `number`, where it is not plain which one it is")
 	cmd.Flags().StringVar(&f.sel.Label, "label", "", "the root file system's `label`, where it is not plain which one it is")
-	f.numberWasSet = func() bool { return cmd.Flags().Changed("partition") }
+	f.wasSet = cmd.Flags().Changed
 }
 
 func (f *rootFlags) selector() (partition.Selector, error) {
-	if f.numberWasSet() && f.sel.Number < 1 {
+	if f.wasSet("partition") && f.sel.Number < 1 {
 		return f.sel, fmt.Errorf("--partition %d: partitions are numbered from 1", f.sel.Number)
+	}
+	if f.wasSet("label") && f.sel.Label == "" {
+		return f.sel, fmt.Errorf("--label: a label is missing")
 	}
 	return f.sel, nil
 }
@@ -66,14 +69,11 @@ func sourceDateEpoch() (time.Time, error) {
 	if !ok || v == "" {
 		return time.Time{}, nil
 	}
-	sec, err := strconv.ParseInt(v, 10, 64)
+	sec, err := strconv.ParseUint(v, 10, 63)
 	// ext4's 34-bit seconds reach from 1901 to 2446; a build date is neither before 1970 nor so far off.
-	if err != nil || sec < 0 || sec >= 1<<34-1<<31 {
+	if err != nil || sec >= 1<<34-1<<31 {
 		return time.Time{}, cli.WithHint(fmt.Errorf("SOURCE_DATE_EPOCH %q: not a number of seconds since 1970 that ext4 can hold", v),
 			"unset it, or set it to a number like $(git log -1 --format=%%ct)")
 	}
-	if sec == 0 { // time.Time's zero means "unset" to the packages below; 1970 itself is not
-		return time.Unix(0, 0).UTC(), nil
-	}
-	return time.Unix(sec, 0).UTC(), nil
+	return time.Unix(int64(sec), 0).UTC(), nil
 }

@@ -70,18 +70,19 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
-	payload, err := i.source.gather(ctx, i.host, useManifest)
+	payload, err := i.source.gather(ctx, i.host, useManifest, i.write.allow)
 	if err != nil {
 		return err
 	}
-	defer payload.close()
-	records, err := i.write.openRecords(i.host, payload)
+	records, err := i.write.checkRecords(i.host, payload)
 	if err != nil {
 		return err
 	}
-	defer records.abort()
 	j := &job{sel: sel, entries: payload.entries, dryRun: i.write.dryRun,
 		options: inject.Options{Allow: i.write.allow, Overwrite: i.write.overwrite, Time: epoch, Copy: i.dest != ""}}
+	if err := records.distinct(append(payload.inputs, i.image, i.dest)...); err != nil {
+		return err
+	}
 	res := result{Command: "inject", Host: i.host, Image: i.image, Dest: i.dest}
 	switch {
 	case i.write.dryRun:
@@ -103,6 +104,9 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 	if errors.Is(err, diskimage.ErrCompressed) {
 		return cli.WithHint(err, "-o OUT names the file that the changed image is written to")
 	}
+	if errors.Is(err, diskimage.ErrInUse) {
+		return cli.WithHint(err, "wait until the other run has ended")
+	}
 	if err != nil {
 		return cli.Hinted(err)
 	}
@@ -117,10 +121,10 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 	}
 	res.fill(done)
 	res.addKey(records)
-	if err := records.write(res); err != nil {
+	if err := records.write(&res); err != nil {
 		return fmt.Errorf("%s is complete and verified, but: %w", i.image, err)
 	}
-	return c.finish(res)
+	return unprinted(i.image, c.finish(res))
 }
 
 // hintOpen adds to an error about reading an image what the user can do about it.

@@ -162,13 +162,13 @@ func (i *inspect) overview(ctx context.Context, c *console, img *diskimage.Image
 		switch {
 		case p.Ext4 != nil:
 			e := p.Ext4
-			fmt.Fprintf(&b, "ext4 of partition %d: %d of %d blocks of %d bytes free (%s), %d of %d inodes free, last written %s\n", p.Number,
+			fmt.Fprintf(&b, "ext4%s: %d of %d blocks of %d bytes free (%s), %d of %d inodes free, last written %s\n", ofPartition(partition.Partition{Number: p.Number}),
 				e.FreeBlocks, e.Blocks, e.BlockSize, byteSize(int64(e.FreeBlocks)*int64(e.BlockSize)), e.FreeInodes, e.Inodes, e.LastWrite)
 			if i.out.verbose {
 				fmt.Fprintf(&b, "  features: %s\n", strings.Join(e.Features, " "))
 			}
 		case p.Problem != "":
-			fmt.Fprintf(&b, "ext4 of partition %d cannot be worked on: %s\n", p.Number, p.Problem)
+			fmt.Fprintf(&b, "ext4%s cannot be worked on: %s\n", ofPartition(partition.Partition{Number: p.Number}), p.Problem)
 		}
 	}
 	for _, w := range v.Warnings {
@@ -205,7 +205,7 @@ func (i *inspect) show(c *console, fsys *ext4.FS) error {
 	}
 	info, err := lookup(name)
 	if err != nil {
-		return hintExt4(err)
+		return hintExt4(fmt.Errorf("%s: %s: %w", i.image, i.path, withoutPath(err)))
 	}
 	if i.content {
 		return i.copyOut(c, fsys, name, info)
@@ -323,4 +323,13 @@ func byteSize(n int64) string {
 		return fmt.Sprintf("%d %s", int64(f), units[u])
 	}
 	return fmt.Sprintf("%.1f %s", f, units[u])
+}
+
+// withoutPath takes the path out of a file system's error, where the user's own way of writing it is told already.
+func withoutPath(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

@@ -42,7 +42,8 @@ type outcome struct {
 	took   time.Duration  // planning and writing
 }
 
-// run does the job. The image is untouched after any error that is not a finding of the verification.
+// run does the job. Until the plan is applied the image is untouched; an error after that says that it was changed. Reading back is
+// not interrupted once an image was changed in place: it takes milliseconds, and the user has to know.
 func (j *job) run(ctx context.Context, img image) (*outcome, error) {
 	table, err := partition.Read(img.Section(0, img.Size()), img.Size())
 	if err != nil {
@@ -65,26 +66,37 @@ func (j *job) run(ctx context.Context, img image) (*outcome, error) {
 	out := &outcome{root: root, table: table, info: fsys.Info()}
 	out.plan, err = inject.NewPlan(fsys, j.entries, j.options)
 	if err != nil {
-		return out, hintPlan(err)
+		return out, j.planError(err)
 	}
 	if j.dryRun {
-		return out, hintPlan(out.plan.Rehearse())
+		return out, j.planError(out.plan.Rehearse())
 	}
 	if err := ctx.Err(); err != nil {
 		return out, err
 	}
 	if err := out.plan.Apply(); err != nil {
-		return out, hintPlan(err)
+		return out, j.planError(err)
 	}
 	out.took = time.Since(start)
+	if !j.options.Copy {
+		ctx = context.WithoutCancel(ctx)
+	}
 	out.report, err = verify.Contents(ctx, section, section.Size(), out.plan.Entries())
 	if err != nil {
-		return out, fmt.Errorf("reading back: %w", err)
+		return out, j.changed(out, err)
 	}
 	if !out.report.OK() {
-		return out, cli.Findings(fmt.Errorf("reading back: %s", out.report.Summary()))
+		return out, cli.Findings(j.changed(out, errors.New(out.report.Summary())))
 	}
 	return out, nil
+}
+
+// changed says of an error in reading back what it means for the image.
+func (j *job) changed(out *outcome, err error) error {
+	if j.options.Copy || !out.plan.Changes() {
+		return fmt.Errorf("reading back: %w", err)
+	}
+	return fmt.Errorf("%s was changed, and reading back found: %w", j.source, err)
 }
 
 // ofPartition says which partition a file system is in, where there are any.
@@ -95,15 +107,32 @@ func ofPartition(root partition.Partition) string {
 	return fmt.Sprintf(" (partition %d)", root.Number)
 }
 
+// planError names the image where an error is about its file system rather than about what is injected.
+func (j *job) planError(err error) error {
+	for _, kind := range []error{ext4.ErrNoSpace, ext4.ErrUnsupported, ext4.ErrCorrupt, ext4.ErrNeedsRecovery} {
+		if errors.Is(err, kind) {
+			err = fmt.Errorf("%s: %w", j.source, err)
+			break
+		}
+	}
+	return hintPlan(err)
+}
+
 // hintPlan adds to a planning error what the user can do about it.
 func hintPlan(err error) error {
 	var refused *inject.RefusedError
+	var unsafeParent *inject.UnsafeParentError
 	var exists *inject.ExistsError
+	var full *ext4.NoSpaceError
 	switch {
 	case errors.As(err, &refused):
 		return cli.WithHint(err, "if that is meant, --allow %s lifts the refusal", refused.Prefix)
+	case errors.As(err, &unsafeParent):
+		return cli.WithHint(err, "give the file that owner (--file SRC:DEST:MODE:UID:GID, uid: in a manifest), or accept the directory with --allow %s", unsafeParent.Dir)
 	case errors.As(err, &exists):
 		return cli.WithHint(err, "--overwrite replaces it")
+	case errors.As(err, &full) && full.Resource == "journal blocks":
+		return cli.WithHint(err, "-o OUT writes a changed copy, which needs no journal")
 	case errors.Is(err, ext4.ErrNoSpace):
 		return cli.WithHint(err, "make the image larger where it is built; NixOS images are grown to the card at first boot only")
 	}

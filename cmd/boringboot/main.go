@@ -34,6 +34,7 @@ Exit codes: 0 done and verified; 1 the image is wrong (verification failed); 2 i
 		Version: cli.Version(),
 		RunE:    func(cmd *cobra.Command, args []string) error { return cli.Usage(cmd, "a command is missing") },
 	}
+	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newProvision(), newInject(), newInspect(), newDemo())
 	return root
 }

@@ -157,3 +157,48 @@ func TestWhatIsThereAlready(t *testing.T) {
 		t.Errorf("the same content with another mode and owner: %s", got)
 	}
 }
+
+// TestDirectoriesAbove is about who may write to a directory above what is injected.
+func TestDirectoriesAbove(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 5, Fill: func(dir string) error {
+		return firstError(
+			os.MkdirAll(filepath.Join(dir, "home/pi"), 0o755), os.Chown(filepath.Join(dir, "home/pi"), 1000, 1000),
+			os.Mkdir(filepath.Join(dir, "open"), 0o755), os.Chmod(filepath.Join(dir, "open"), 0o777|os.ModeSticky),
+			os.Symlink("open", filepath.Join(dir, "link")), os.Lchown(filepath.Join(dir, "link"), 1000, 100),
+		)
+	}})
+	testimage.RequireRoot(t) // for the owners
+	w := newWorkplace(t)
+	w.write("src", []byte("x"))
+	w.write("tree/.keep", nil)
+	if err := os.Symlink("open", w.path("tree/link")); err != nil {
+		t.Fatal(err)
+	}
+	before := testimage.Snapshot(t, image)
+	for _, tt := range []struct {
+		name string
+		args []string
+		want []string // empty: it is done
+	}{
+		{"what is private, below a directory that everybody may write to", []string{"--file", "src:/open/x:0600"}, []string{"/open/x", "/open", "1777", "--allow /open"}},
+		{"what is private to root, in a user's directory", []string{"--file", "src:/home/pi/x:0600"}, []string{"/home/pi", "1000"}},
+		{"what is private to a user, in the user's directory", []string{"--file", "src:/home/pi/x:0600:1000:1000"}, nil},
+		{"what is public, in either", []string{"--file", "src:/home/pi/x:0644", "--file", "src:/open/x:0644"}, nil},
+		{"what is private, and the directory is allowed", []string{"--file", "src:/open/x:0600", "--allow", "/open"}, nil},
+		{"a tree with a link that is there under another owner", []string{"--tree", "tree"}, nil},
+		{"below a directory that is named exactly, and whose parent is not there", []string{"--file", "src:/etc/ssh/key:0600", "--allow", "/etc/ssh"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			args := append([]string{"inject", image}, tt.args...)
+			if tt.want != nil {
+				checkFailure(t, w, failure{want: tt.want}, args...)
+			} else {
+				w.must(0, "boringboot", append(args, "-o", "out.img", "--force")...)
+				testimage.Fsck(t, w.path("out.img"), 0)
+			}
+			if testimage.Snapshot(t, image) != before {
+				t.Error("the image was changed")
+			}
+		})
+	}
+}

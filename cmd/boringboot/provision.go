@@ -63,16 +63,14 @@ func (p *provision) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	payload, err := p.source.gather(ctx, p.host, true)
+	payload, err := p.source.gather(ctx, p.host, true, p.write.allow)
 	if err != nil {
 		return err
 	}
-	defer payload.close()
-	records, err := p.write.openRecords(p.host, payload)
+	records, err := p.write.checkRecords(p.host, payload)
 	if err != nil {
 		return err
 	}
-	defer records.abort()
 	j := &job{sel: sel, entries: payload.entries, dryRun: p.write.dryRun,
 		options: inject.Options{Allow: p.write.allow, Overwrite: p.write.overwrite, Time: epoch, Copy: true}}
 	dest := destination(p.dest, p.host)
@@ -83,6 +81,9 @@ func (p *provision) run(ctx context.Context, c *console) error {
 			return err
 		}
 		return dryRun(ctx, c, j, source, result{Command: "provision", Host: p.host, Image: source, Dest: dest})
+	}
+	if err := records.distinct(append(payload.inputs, p.image, dest)...); err != nil {
+		return err
 	}
 	out, err := diskimage.Create(dest, p.write.force)
 	if err != nil {
@@ -145,8 +146,16 @@ func finish(ctx context.Context, c *console, j *job, out *diskimage.Output, sour
 	}
 	res.fill(done)
 	res.addKey(records)
-	if err := records.write(res); err != nil {
+	if err := records.write(&res); err != nil {
 		return fmt.Errorf("%s is complete and verified, but: %w", res.Dest, err)
 	}
-	return c.finish(res)
+	return unprinted(res.Dest, c.finish(res))
+}
+
+// unprinted says of an error in printing a result that the result itself is there.
+func unprinted(image string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s is complete and verified, but the result could not be printed: %w", image, err)
 }

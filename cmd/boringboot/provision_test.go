@@ -1,9 +1,12 @@
 package main_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,6 +71,9 @@ func checkProvision(t *testing.T, w *workplace, image, source string, o testimag
 	w.must(0, "verify-image", "out/bastet.img", "--secrets", "secrets/bastet.yaml")
 
 	compareTrees(t, w, image, dest, o)
+	if n := compareBackups(t, w, image, dest, o); n == 0 && o.Profile.BlockSize == 1024 {
+		t.Error("no group of this image has copies of the superblock")
+	}
 	for path, mode := range map[string]string{
 		"/var/lib/bootstrap": "0700", "/var/lib/bootstrap/ssh_host_ed25519_key": "0600",
 		"/var/lib/bootstrap/ssh_host_ed25519_key.pub": "0644", "/var/lib/networkmanager/system-connections.env": "0600",
@@ -133,6 +139,30 @@ func compareTrees(t *testing.T, w *workplace, before, after string, o testimage.
 var testEnvironment = strings.ReplaceAll(`WIFI_SSID="Kaf\\\\fee \"\$HOME\"\\; #1 \~x\~"
 WIFI_PSK="\\sleading \"space\" \$(and) \\\\ ;more"
 `, "~", "`")
+
+// backups matches dumpe2fs' line of a group that has copies of superblock and descriptors.
+var backups = regexp.MustCompile(`Backup superblock at (\d+), Group descriptors at (\d+)-(\d+)`)
+
+// compareBackups shows that the copies of superblock and descriptors in other groups stay as they were, as the kernel leaves them. It
+// returns how many there are.
+func compareBackups(t *testing.T, w *workplace, before, after string, o testimage.Options) int {
+	t.Helper()
+	blockSize := int64(o.Profile.BlockSize)
+	a, b := mustRead(t, before), mustRead(t, after)
+	found := backups.FindAllStringSubmatch(w.sh("dumpe2fs", fmt.Sprintf("%s?offset=%d", before, o.RootOffset())), -1)
+	for _, m := range found {
+		first, err1 := strconv.ParseInt(m[1], 10, 64)
+		last, err2 := strconv.ParseInt(m[3], 10, 64)
+		if err1 != nil || err2 != nil {
+			t.Fatal(m)
+		}
+		from, to := o.RootOffset()+first*blockSize, o.RootOffset()+(last+1)*blockSize
+		if a[from:to] != b[from:to] {
+			t.Errorf("the copies in blocks %d to %d were changed", first, last)
+		}
+	}
+	return len(found)
+}
 
 func mustRead(t *testing.T, path string) string {
 	t.Helper()

@@ -9,25 +9,25 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
 	"boringboot/internal/sshkey"
 )
 
-// This file keeps what remains of a job besides the image: the host's line in a known_hosts file, and the receipt. Both are opened
+// This file keeps what remains of a job besides the image: the host's line in a known_hosts file, and the receipt. Both are tried
 // before the job begins, so that a name that cannot be written to is found out before anything is built.
 
 type records struct {
-	host       string
-	key        *sshkey.Key
-	knownHosts *os.File
-	made       bool // openRecords made the known_hosts file
-	receipt    *os.File
-	receiptTo  string
+	host                string
+	key                 *sshkey.Key
+	knownHosts, receipt string // paths; empty: not wanted
 }
 
-func (f *writeFlags) openRecords(host string, p *payload) (*records, error) {
+// checkRecords finds out whether what remains of a job can be written, before the job begins. It leaves nothing behind.
+func (f *writeFlags) checkRecords(host string, p *payload) (*records, error) {
 	r := &records{host: host, key: p.hostKey}
 	if f.knownHosts != "" && p.hostKey == nil {
 		return nil, fmt.Errorf("--known-hosts %s: no SSH host key is among what is injected", f.knownHosts)
@@ -38,97 +38,146 @@ func (f *writeFlags) openRecords(host string, p *payload) (*records, error) {
 	if f.dryRun {
 		return r, nil
 	}
-	if f.knownHosts != "" {
-		k, err := os.OpenFile(f.knownHosts, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
-		r.made = err == nil
-		if errors.Is(err, fs.ErrExist) {
-			k, err = os.OpenFile(f.knownHosts, os.O_RDWR|os.O_APPEND, 0)
-		}
-		if err != nil {
+	r.knownHosts, r.receipt = f.knownHosts, f.receipt
+	if r.knownHosts != "" {
+		if err := checkWritable(r.knownHosts); err != nil {
 			return nil, fmt.Errorf("--known-hosts: %w", err)
 		}
-		r.knownHosts = k
 	}
-	if f.receipt != "" {
-		if info, err := os.Stat(f.receipt); err == nil && !info.Mode().IsRegular() {
-			r.abort()
-			return nil, fmt.Errorf("--receipt %s: not a regular file", f.receipt)
-		}
-		t, err := os.CreateTemp(filepath.Dir(f.receipt), "."+filepath.Base(f.receipt)+".*.tmp")
-		if err != nil {
-			r.abort()
+	if r.receipt != "" {
+		if err := checkWritable(r.receipt); err != nil {
 			return nil, fmt.Errorf("--receipt: %w", err)
 		}
-		r.receipt, r.receiptTo = t, f.receipt
 	}
 	return r, nil
 }
 
-// abort gives up what was not written. It is harmless after write.
-func (r *records) abort() {
-	if r.knownHosts != nil {
-		r.knownHosts.Close()
-		if r.made {
-			os.Remove(r.knownHosts.Name())
+// checkWritable fails where a file cannot be made or changed.
+func checkWritable(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		probe, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+		if err != nil {
+			return err
 		}
-		r.knownHosts = nil
+		return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s: not a regular file", path)
 	}
-	if r.receipt != nil {
-		r.receipt.Close()
-		os.Remove(r.receipt.Name())
-		r.receipt = nil
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return err
 	}
+	return f.Close()
 }
 
-func (r *records) write(res result) error {
-	if r.knownHosts != nil {
-		err := appendOnce(r.knownHosts, r.key.KnownHosts(r.host))
-		err = errors.Join(err, r.knownHosts.Close())
-		r.knownHosts = nil
-		if err != nil {
-			return fmt.Errorf("--known-hosts: %w", err)
-		}
+// distinct fails where a file that the job writes besides the image is one of the files that it reads or makes.
+func (r *records) distinct(others ...string) error {
+	if r.knownHosts != "" && r.receipt != "" && sameFile(r.knownHosts, r.receipt) {
+		return fmt.Errorf("--receipt %s: this is the known_hosts file", r.receipt)
 	}
-	if r.receipt != nil {
-		defer r.abort()
-		enc := json.NewEncoder(r.receipt)
-		enc.SetIndent("", "  ")
-		err := errors.Join(enc.Encode(res), r.receipt.Chmod(0o644), r.receipt.Sync(), r.receipt.Close())
-		if err == nil {
-			err = os.Rename(r.receipt.Name(), r.receiptTo)
+	if identity := os.Getenv("SOPS_AGE_KEY_FILE"); identity != "" {
+		others = append(others, identity)
+	}
+	for _, record := range []struct{ flag, path string }{{"--known-hosts", r.knownHosts}, {"--receipt", r.receipt}} {
+		for _, other := range others {
+			if record.path != "" && other != "" && sameFile(record.path, other) {
+				return fmt.Errorf("%s %s: this is a file that the run itself needs", record.flag, record.path)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("--receipt: %w", err)
-		}
-		r.receipt = nil
 	}
 	return nil
 }
 
-// appendOnce appends line to f unless f holds it already. The append is one write, so that two runs do not mix their lines.
-func appendOnce(f io.ReadWriteSeeker, line string) error {
+// sameFile reports whether two paths name one file, which need not exist.
+func sameFile(a, b string) bool {
+	ia, erra := os.Stat(a)
+	ib, errb := os.Stat(b)
+	if erra == nil && errb == nil {
+		return os.SameFile(ia, ib)
+	}
+	a, erra = filepath.Abs(a)
+	b, errb = filepath.Abs(b)
+	return erra == nil && errb == nil && a == b
+}
+
+// write leaves the records of a job that is done. It adds a warning to the result where the known_hosts file trusts another key, too.
+func (r *records) write(res *result) error {
+	if r.knownHosts != "" {
+		other, err := r.appendKnownHosts()
+		if err != nil {
+			return fmt.Errorf("--known-hosts: %w", err)
+		}
+		if other {
+			res.Warnings = append(res.Warnings, findingResult{Code: "known-hosts", Message: fmt.Sprintf(
+				"%s trusts another ed25519 key of %s, too; ssh-keygen -R %s -f %s removes them all", r.knownHosts, r.host, r.host, r.knownHosts)})
+		}
+	}
+	if r.receipt == "" {
+		return nil
+	}
+	data, err := json.MarshalIndent(res, "", "  ")
+	if err != nil {
+		return fmt.Errorf("--receipt: %w", err)
+	}
+	if err := atomicfile.Write(r.receipt, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("--receipt: %w", err)
+	}
+	return nil
+}
+
+func (r *records) appendKnownHosts() (other bool, err error) {
+	f, err := os.OpenFile(r.knownHosts, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+	isNew := err == nil
+	if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(r.knownHosts, os.O_RDWR|os.O_APPEND, 0)
+	}
+	if err != nil {
+		return false, err
+	}
+	other, err = appendOnce(f, r.key.KnownHosts(r.host))
+	if isNew {
+		err = errors.Join(err, f.Chmod(0o600)) // whatever the umask made of it
+	}
+	return other, errors.Join(err, f.Close())
+}
+
+// appendOnce appends a known_hosts line to f unless f holds it already, and reports whether f has another key of the same host and
+// type. The append is one write, so that two runs do not mix their lines.
+func appendOnce(f io.ReadWriteSeeker, line string) (other bool, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
+		return false, err
 	}
 	const limit = 64 << 20 // far beyond any known_hosts file
 	old, err := io.ReadAll(io.LimitReader(f, limit))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(old) == limit {
-		return errors.New("larger than 64 MiB: not a known_hosts file")
+		return false, errors.New("larger than 64 MiB: not a known_hosts file")
 	}
+	want, there := strings.Fields(line), false
 	for l := range strings.Lines(string(old)) {
-		if strings.TrimSpace(l) == line {
-			return nil
+		fields := strings.Fields(l)
+		switch {
+		case strings.TrimSpace(l) == line:
+			there = true
+		case len(fields) >= 3 && fields[1] == want[1] && fields[2] != want[2] && slices.Contains(strings.Split(fields[0], ","), want[0]):
+			other = true
 		}
+	}
+	if there {
+		return other, nil
 	}
 	text := line + "\n"
 	if len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")) {
 		text = "\n" + text
 	}
 	_, err = io.WriteString(f, text)
-	return err
+	return other, err
 }
 
 // hintDest adds to an error about DEST what the user can do about it.

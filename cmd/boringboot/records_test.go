@@ -193,3 +193,45 @@ func TestTree(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordsDestroyNothing names files of the run itself as its receipt or known_hosts file.
+func TestRecordsDestroyNothing(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
+	w := newWorkplace(t)
+	w.write("m.yaml", []byte("version: 1\nfiles:\n  - path: /var/x\n    from: { file: ./src }\n  - path: /var/key\n    from: { ssh-private-key: ssh_host_ed25519_key }\n"))
+	w.write("src", []byte("x"))
+	w.sh("cp", "--sparse=always", image, "work.img")
+	w.sh("ln", "work.img", "hard.img")
+	inject := []string{"inject", "work.img", "--host", "bastet", "--secrets", "secrets/bastet.yaml", "--manifest", "m.yaml", "--file", "key.pub:/var/y"}
+	for _, flag := range []string{"--receipt", "--known-hosts"} {
+		for _, victim := range []string{"work.img", "hard.img", "secrets/bastet.yaml", "m.yaml", "src", "key.pub", "age.key"} {
+			before := testimage.Snapshot(t, w.path(victim))
+			f := w.must(2, "boringboot", append(inject, flag, victim)...)
+			if testimage.Snapshot(t, w.path(victim)) != before || !strings.Contains(f.stderr, victim) {
+				t.Errorf("%s %s: %s", flag, victim, f.stderr)
+			}
+		}
+		w.must(2, "boringboot", "provision", "bastet", "out.img", "--image", image, flag, "out.img")
+		w.must(2, "boringboot", "provision", "bastet", "out.img", "--image", image, flag, filepath.Join(w.dir, "out.img"))
+	}
+	w.must(2, "boringboot", append(inject, "--receipt", "r", "--known-hosts", "r")...)
+	for _, name := range []string{"out.img", "r"} {
+		if _, err := os.Stat(w.path(name)); err == nil {
+			t.Errorf("%s was made", name)
+		}
+	}
+	if testimage.Snapshot(t, w.path("work.img")) != testimage.Snapshot(t, image) {
+		t.Error("the image was changed")
+	}
+}
+
+func TestAnotherKeyInKnownHostsIsToldOf(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
+	w := newWorkplace(t)
+	w.sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", w.path("old"))
+	w.write("known_hosts", []byte("bastet,10.0.0.1 "+strings.Join(strings.Fields(string(w.read("old.pub")))[:2], " ")+"\n"))
+	f := w.must(0, "boringboot", "provision", "bastet", "out.img", "--image", image, "--known-hosts", "known_hosts")
+	if !strings.Contains(f.stdout, "warning: known_hosts trusts another ed25519 key of bastet") {
+		t.Error(f.stdout)
+	}
+}

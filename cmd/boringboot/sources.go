@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -37,13 +40,13 @@ func (f *sourceFlags) registerFiles(cmd *cobra.Command) {
 type payload struct {
 	entries []manifest.Entry
 	hostKey *sshkey.Key // nil where no host key is among the entries
-	close   func() error
+	inputs  []string    // the files that all this is read from
 }
 
 // gather reads and decrypts everything that is to be injected. It touches no image. With useManifest the manifest (the default one
 // where none is named) is part of it.
-func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool) (_ *payload, err error) {
-	p := &payload{close: func() error { return nil }}
+func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool, allow []string) (*payload, error) {
+	p := &payload{}
 	if useManifest {
 		if err := f.gatherManifest(ctx, p, host); err != nil {
 			return nil, err
@@ -63,11 +66,20 @@ func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool)
 		}
 		p.entries = append(p.entries, e)
 	}
-	return p, nil
+	for _, e := range p.entries {
+		if c, ok := e.Content.(*manifest.FileContent); ok {
+			p.inputs = append(p.inputs, c.Path())
+		}
+	}
+	// What can be refused without an image is refused before one is built.
+	return p, hintPlan(inject.CheckPaths(p.entries, allow))
 }
 
 func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host string) error {
-	m, dir, err := f.loadManifest()
+	if f.manifest != "" {
+		p.inputs = append(p.inputs, f.manifest)
+	}
+	m, dir, err := f.loadManifest(ctx)
 	if err != nil {
 		return err
 	}
@@ -77,6 +89,7 @@ func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host strin
 		if err != nil {
 			return err
 		}
+		p.inputs = append(p.inputs, file)
 		opened, err := secrets.Open(ctx, file)
 		if err != nil {
 			return cli.Hinted(err)
@@ -93,17 +106,48 @@ func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host strin
 }
 
 // loadManifest returns the manifest and the directory that its relative paths start from.
-func (f *sourceFlags) loadManifest() (*manifest.Manifest, string, error) {
+func (f *sourceFlags) loadManifest(ctx context.Context) (*manifest.Manifest, string, error) {
 	if f.manifest == "" {
 		return manifest.Default(), "", nil
 	}
-	data, err := os.ReadFile(f.manifest)
+	data, err := readSmall(ctx, f.manifest)
 	if err != nil {
-		return nil, "", fmt.Errorf("manifest: %w", err)
+		return nil, "", fmt.Errorf("--manifest %s: %w", f.manifest, err)
 	}
 	m, err := manifest.Parse(f.manifest, data)
 	return m, filepath.Dir(f.manifest), err
 }
+
+// readSmall reads a file, which may be a pipe (--manifest <(nix eval --json …)), until ctx ends. A manifest is not larger than
+// maxManifest bytes.
+func readSmall(ctx context.Context, path string) ([]byte, error) {
+	type answer struct {
+		data []byte
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() { // opening and reading a pipe wait for whoever writes to it
+		f, err := os.Open(path)
+		if err != nil {
+			done <- answer{nil, withoutPath(err)}
+			return
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
+		if err == nil && len(data) > maxManifest {
+			err = fmt.Errorf("larger than %s: not a manifest", byteSize(maxManifest))
+		}
+		done <- answer{data, err}
+	}()
+	select {
+	case a := <-done:
+		return a.data, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+const maxManifest = 1 << 20 // manifest.Parse's own limit
 
 func (f *sourceFlags) findSecrets(host string) (string, error) {
 	if f.secrets != "" {
@@ -113,5 +157,8 @@ func (f *sourceFlags) findSecrets(host string) (string, error) {
 		return "", cli.WithHint(fmt.Errorf("the manifest needs secrets and no SOPS file is named"), "name it with --secrets FILE")
 	}
 	file, err := secrets.Find(".", host)
-	return file, cli.WithHint(err, "name the SOPS file with --secrets FILE")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = cli.WithHint(err, "name the SOPS file with --secrets FILE")
+	}
+	return file, err
 }

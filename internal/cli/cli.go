@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
 )
 
 // Exit codes of both programs.
@@ -74,17 +75,10 @@ func Report(w io.Writer, program string, err error) {
 	}
 }
 
+// oneLine makes line breaks and tabs spaces, and what is left of control characters visible.
 func oneLine(s string) string {
 	s = strings.TrimRight(s, "\r\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			return ' '
-		case r < 0x20 || r == 0x7f || 0x80 <= r && r < 0xa0:
-			return '\uFFFD'
-		}
-		return r
-	}, s)
+	return Printable(strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
 // Main runs a program: run gets a context that SIGINT and SIGTERM cancel, its error is reported on standard error, and the
@@ -95,7 +89,7 @@ func Main(program string, run func(ctx context.Context) error) {
 	err := run(ctx)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-			err = &Error{Err: errors.New("interrupted: nothing was left behind"), Code: ExitFailure}
+			err = &Error{Err: errors.New(strings.Replace(err.Error(), context.Canceled.Error(), "interrupted", 1)), Code: ExitFailure}
 		}
 		Report(os.Stderr, program, err)
 	}
@@ -103,12 +97,13 @@ func Main(program string, run func(ctx context.Context) error) {
 	os.Exit(Code(err))
 }
 
-// Printable makes control characters in a name that goes to a terminal visible.
-func Printable(name string) string {
+// Printable makes visible what a terminal would obey rather than show: control characters, and those that turn the direction of
+// writing. What is not UTF-8 is replaced, too.
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || 0x80 <= r && r < 0xa0 {
-			return '\uFFFD'
+		if unicode.IsPrint(r) {
+			return r
 		}
-		return r
-	}, name)
+		return unicode.ReplacementChar
+	}, s)
 }

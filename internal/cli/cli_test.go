@@ -27,6 +27,7 @@ func TestReport(t *testing.T) {
 		{"a wrapped error keeps both", fmt.Errorf("more: %w", WithHint(Findings(errors.New("wrong")), "look")), "p: more: wrong\nhint: look\n", 1},
 		{"line breaks inside become spaces", errors.New("a\nb\r\nc"), "p: a b  c\n", 2},
 		{"escape sequences do not reach the terminal", errors.New("a\x1b[31mb\u009b"), "p: a\uFFFD[31mb\uFFFD\n", 2},
+		{"writing is not turned around", errors.New("a\u202eb ü 漢"), "p: a\uFFFDb ü 漢\n", 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var b bytes.Buffer

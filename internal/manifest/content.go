@@ -38,6 +38,9 @@ func NewFileContent(path string, info fs.FileInfo) *FileContent {
 	return &FileContent{path: path, info: info}
 }
 
+// Path returns the path that the file is read from.
+func (c *FileContent) Path() string { return c.path }
+
 // Size returns the file's size in bytes, as it was at first.
 func (c *FileContent) Size() int64 { return c.info.Size() }
 
