@@ -3,6 +3,7 @@ package secrets
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -14,23 +15,22 @@ import (
 	"github.com/getsops/sops/v3/version"
 )
 
-// Encrypt returns a SOPS file with these values, sorted by key, encrypted to age recipients ("age1…" or "ssh-ed25519 …"). Its
-// format is that of a file called name. "a/b" is b in a.
+// Encrypt returns a SOPS file with these values, sorted by key, encrypted to age recipients ("age1…" or "ssh-ed25519 …"). The
+// file is YAML, and is to be called name. "a/b" is b in a.
 func Encrypt(name string, values map[string]string, recipients []string) ([]byte, error) {
-	format := formatOf(name, nil)
+	if formatOf(name, nil) != YAML {
+		return nil, fmt.Errorf("%s: only YAML is written", name)
+	}
 	var root sops.TreeBranch
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		parts := strings.Split(key, "/")
-		if format == INI && len(parts) == 1 {
-			parts = []string{"DEFAULT", key}
-		}
 		path := make([]any, len(parts))
 		for i, part := range parts {
 			path[i] = part
 		}
 		root, _ = root.Set(path, values[key])
 	}
-	return encryptTree(format, sops.TreeBranches{root}, recipients)
+	return encryptTree(sops.TreeBranches{root}, recipients)
 }
 
 // newTree is a tree whose data key is to be encrypted to recipients.
@@ -53,7 +53,7 @@ func newTree(branches sops.TreeBranches, recipients []string) (sops.Tree, error)
 	}}, nil
 }
 
-func encryptTree(format Format, branches sops.TreeBranches, recipients []string) ([]byte, error) {
+func encryptTree(branches sops.TreeBranches, recipients []string) ([]byte, error) {
 	tree, err := newTree(branches, recipients)
 	if err != nil {
 		return nil, err
@@ -72,5 +72,5 @@ func encryptTree(format Format, branches sops.TreeBranches, recipients []string)
 	if err != nil {
 		return nil, errors.New("the MAC could not be encrypted")
 	}
-	return format.emit(tree)
+	return emitYAML(tree)
 }

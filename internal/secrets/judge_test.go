@@ -78,9 +78,7 @@ func TestSopsAndWeReadEachOther(t *testing.T) {
 		})
 	}
 	values := map[string]string{"key": "line one\nline two\n", "wifi_psk": `a "b" \ $c; #=`}
-	for _, tt := range []struct{ name, extract string }{
-		{"ours.yaml", `["%"]`}, {"ours.json", `["%"]`}, {"ours.env", `["%"]`}, {"ours.ini", `["DEFAULT"]["%"]`},
-	} {
+	for _, tt := range []struct{ name, extract string }{{"ours.yaml", `["%"]`}} {
 		t.Run("what we encrypt sops decrypts: "+tt.name, func(t *testing.T) {
 			b, err := Encrypt(tt.name, values, []string{recipient})
 			if err != nil {

@@ -98,7 +98,7 @@ func TestEveryFormatGivesValuesBackByteForByte(t *testing.T) {
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			data, err := Encrypt(name, values, []string{recipient})
+			data, err := encryptValues(name, values, []string{recipient})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +213,7 @@ func TestEachFailureHasItsKindAndSaysNothingSecret(t *testing.T) {
 	id := os.Getenv("SOPS_AGE_KEY")
 	const sesame = "sesame-street"
 	for _, name := range names[:4] { // an INI file's values stand below a section and are edited alike
-		good, err := Encrypt(name, map[string]string{"wifi_psk": sesame, "other": "x"}, []string{recipient})
+		good, err := encryptValues(name, map[string]string{"wifi_psk": sesame, "other": "x"}, []string{recipient})
 		if err != nil {
 			t.Fatal(err)
 		}

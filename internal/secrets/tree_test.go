@@ -1,7 +1,12 @@
 package secrets
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,6 +41,24 @@ func encryptDocument(name string, plaintext []byte, recipients []string, rules .
 	if err != nil {
 		return nil, err
 	}
+	return encryptBranches(store, branches, recipients, rules...)
+}
+
+// encryptValues is Encrypt for every format, with sops' own writer.
+func encryptValues(name string, values map[string]string, recipients []string) ([]byte, error) {
+	format := formatOf(name, nil)
+	var root sops.TreeBranch
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		path := []any{key}
+		if format == INI {
+			path = []any{"DEFAULT", key}
+		}
+		root, _ = root.Set(path, values[key])
+	}
+	return encryptBranches(realStore(format), sops.TreeBranches{root}, recipients)
+}
+
+func encryptBranches(store sops.Store, branches sops.TreeBranches, recipients []string, rules ...func(*sops.Metadata)) ([]byte, error) {
 	tree, err := newTree(branches, recipients)
 	if err != nil {
 		return nil, err
@@ -95,7 +118,7 @@ func TestTreesAreThoseOfSops(t *testing.T) {
 func TestSopsReadsWhatEncryptWrites(t *testing.T) {
 	recipient := identity(t)
 	values := map[string]string{"a": "x", "b": "line\nline\n", "s": "é🐈\"'\\ $", "t": " ", "e": ""}
-	for _, name := range []string{"s.yaml", "s.json", "s.env", "s.ini"} {
+	for _, name := range []string{"s.yaml", "s.yml"} {
 		data, err := Encrypt(name, values, []string{recipient})
 		if err != nil {
 			t.Fatal(err)
@@ -114,9 +137,6 @@ func TestSopsReadsWhatEncryptWrites(t *testing.T) {
 		got, err := sops.EmitAsMap(tree.Branches)
 		if err != nil {
 			t.Fatal(err)
-		}
-		if name == "s.ini" {
-			got = got["DEFAULT"].(map[string]any)
 		}
 		want := make(map[string]any)
 		for k, v := range values {
@@ -168,17 +188,15 @@ func TestFilesWithEveryRuleOfSopsAreOpened(t *testing.T) {
 	}
 }
 
-func TestEncryptRefusesWhatAFormatCannotHold(t *testing.T) {
+func TestEncryptRefusesWhatItCannotWrite(t *testing.T) {
 	recipient := identity(t)
 	for name, test := range map[string]struct {
 		file       string
 		key        string
 		recipients []string
 	}{
-		"nesting in dotenv":        {"s.env", "a/b", []string{recipient}},
-		"nesting twice in ini":     {"s.ini", "a/b/c", []string{recipient}},
 		"sops' own key":            {"s.yaml", "sops", []string{recipient}},
-		"an equals sign in dotenv": {"s.env", "a=b", []string{recipient}},
+		"a format besides YAML":    {"s.json", "a", []string{recipient}},
 		"nobody to read it":        {"s.yaml", "a", nil},
 		"a recipient that is none": {"s.yaml", "a", []string{os.Getenv("SOPS_AGE_KEY")}},
 	} {
@@ -198,9 +216,21 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, format string, data []byte) {
 		switch f := Format(format); f {
 		case YAML, JSON, Dotenv, INI:
-			b, err := f.read(data)
-			if err != nil && b != nil {
+			got, err := f.read(data)
+			if err != nil && got != nil {
 				t.Fatal("a tree with an error")
+			}
+			if err == nil || !ourOwnRefusal(err) {
+				want, wantErr := readAsSops(f, data)
+				if wantErr != nil && err == nil && len(got) == 0 {
+					return // blanks alone: a text of no document, which load refuses for want of metadata
+				}
+				if (err == nil) != (wantErr == nil) {
+					t.Fatalf("sops says %v, we say %v", wantErr, err)
+				}
+				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.EquateNaNs()); err == nil && diff != "" {
+					t.Errorf("(-sops +ours):\n%s", diff)
+				}
 			}
 			tree, err := load("s", f, data)
 			if err == nil {
@@ -208,4 +238,45 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// ourOwnRefusal says whether sops may read what we refuse: YAML's aliases (readYAML says why), and what is not JSON beyond or below
+// the first object, or after a piece of it (sops reads tokens, and takes the end of the text for that of the object).
+func ourOwnRefusal(err error) bool {
+	return strings.HasPrefix(err.Error(), "it has a YAML alias") || strings.HasPrefix(err.Error(), "it is not json")
+}
+
+// readAsSops is what sops' own store reads. Where that panics it does not.
+func readAsSops(f Format, data []byte) (b sops.TreeBranches, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			b, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	b, err = realStore(f).LoadPlainFile(data)
+	for _, branch := range b {
+		if err == nil && !keysAreStrings(branch) {
+			b, err = nil, errors.New("a key is no string") // its Tree.Encrypt and Tree.Decrypt refuse it
+		}
+	}
+	return b, err
+}
+
+func keysAreStrings(v any) bool {
+	switch v := v.(type) {
+	case sops.TreeBranch:
+		for _, item := range v {
+			switch item.Key.(type) {
+			case string, sops.Comment:
+			default:
+				return false
+			}
+			if !keysAreStrings(item.Value) {
+				return false
+			}
+		}
+	case []any:
+		return !slices.ContainsFunc(v, func(e any) bool { return !keysAreStrings(e) })
+	}
+	return true
 }
