@@ -89,7 +89,7 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 			commands = append(commands, fmt.Sprintf("write %s /var/lib/%s", src, f), fmt.Sprintf("sif /var/lib/%s mode 0100600", f))
 		}
 		run("debugfs", func(path string) error {
-			c := exec.Command("/sbin/debugfs", "-w", "-f", "-", path)
+			c := testimage.Command(b, "debugfs", "-w", "-f", "-", path)
 			c.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
 			return c.Run()
 		})
@@ -99,7 +99,7 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 // BenchmarkManyFiles makes 10,000 files of 1 KB in one directory.
 func BenchmarkManyFiles(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "image")
-	if out, err := exec.Command("/sbin/mke2fs", "-q", "-t", "ext4", "-N", "120000", "-O", testimage.NixOS().Features, path, "1G").CombinedOutput(); err != nil {
+	if out, err := testimage.Command(b, "mke2fs", "-q", "-t", "ext4", "-N", "120000", "-O", testimage.NixOS().Features, path, "1G").CombinedOutput(); err != nil {
 		b.Fatalf("mke2fs: %v\n%s", err, out)
 	}
 	content := pattern(1000, 1)

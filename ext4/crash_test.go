@@ -82,7 +82,7 @@ var recoverers = map[string]func(tb testing.TB, path string){
 	"kernel": func(tb testing.TB, path string) { testimage.Unmount(tb, testimage.MountRW(tb, path, 0)) },
 	"e2fsck -p": func(tb testing.TB, path string) {
 		tb.Helper()
-		out, err := exec.Command("/sbin/e2fsck", "-p", path).CombinedOutput()
+		out, err := testimage.Command(tb, "e2fsck", "-p", path).CombinedOutput()
 		var exit *exec.ExitError
 		if errors.As(err, &exit) && exit.ExitCode() == 1 { // 1: something was corrected, and all is well
 			err = nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -359,7 +358,7 @@ func TestMoreSubdirectoriesThanLinksAreCounted(t *testing.T) {
 func TestAFileBeyond2GiBSetsLargeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "image")
 	testimage.Require(t, "mke2fs")
-	out, err := exec.Command("/sbin/mke2fs", "-q", "-t", "ext4", "-O", "^large_file,^metadata_csum,^resize_inode", path, "3G").CombinedOutput()
+	out, err := testimage.Command(t, "mke2fs", "-q", "-t", "ext4", "-O", "^large_file,^metadata_csum,^resize_inode", path, "3G").CombinedOutput()
 	if err != nil {
 		t.Fatalf("mke2fs: %v\n%s", err, out)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func FuzzImage(f *testing.F) {
 		}
 	}
 	path := filepath.Join(f.TempDir(), "image")
-	out, err := exec.Command("/sbin/mke2fs", "-q", "-t", "ext4", "-b", "1024", "-I", "256", "-N", "64", "-d", tree,
+	out, err := testimage.Command(f, "mke2fs", "-q", "-t", "ext4", "-b", "1024", "-I", "256", "-N", "64", "-d", tree,
 		"-O", "^has_journal,^metadata_csum,^resize_inode,uninit_bg,64bit,dir_index", path, "256k").CombinedOutput()
 	if err != nil {
 		f.Fatalf("mke2fs: %v\n%s", err, out)

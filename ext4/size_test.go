@@ -2,7 +2,6 @@ package ext4
 
 import (
 	"errors"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -24,7 +23,7 @@ func sparseImage(tb testing.TB, size string) string {
 	tb.Helper()
 	testimage.Require(tb, "mke2fs")
 	path := filepath.Join(tb.TempDir(), "image")
-	out, err := exec.Command("/sbin/mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1,lazy_journal_init=1", "-O", testimage.NixOS().Features, path, size).CombinedOutput()
+	out, err := testimage.Command(tb, "mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=1,lazy_journal_init=1", "-O", testimage.NixOS().Features, path, size).CombinedOutput()
 	if err != nil {
 		tb.Fatalf("mke2fs: %v\n%s", err, out)
 	}

@@ -96,3 +96,27 @@ func detach(device string) error {
 	}
 	return fmt.Errorf("%s is still in use 10 seconds after it was given back", device)
 }
+
+// MountErr has the kernel mount the file system in a file for writing and
+// unmount it again. The error is mount's where the kernel refuses it.
+func MountErr(tb testing.TB, path string) error {
+	tb.Helper()
+	RequireRoot(tb)
+	Require(tb, "mount", "umount", "losetup")
+	dir := tb.TempDir()
+	out, err := run("", "losetup", []string{"--find", "--show", path})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	device := strings.TrimSpace(out)
+	_, refused := run("", "mount", []string{"-t", "ext4", "-o", "rw,noinit_itable", device, dir})
+	if refused == nil {
+		if _, err := run("", "umount", []string{dir}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := detach(device); err != nil {
+		tb.Error(err)
+	}
+	return refused
+}

@@ -85,6 +85,19 @@ func lookPath(tool string) (string, error) {
 // from the files it is fed; nothing can set the former.)
 const fakeTime = "1700000000"
 
+// Command is a tool, found as Require finds it, with its arguments and an
+// environment in which it says the same everywhere. Where the tool is missing
+// the test is skipped, as by Require.
+func Command(tb testing.TB, tool string, args ...string) *exec.Cmd {
+	tb.Helper()
+	Require(tb, tool)
+	cmd, err := command(tool, args...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cmd
+}
+
 func command(tool string, args ...string) (*exec.Cmd, error) {
 	path, err := lookPath(tool)
 	if err != nil {

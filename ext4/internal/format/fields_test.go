@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,7 +20,7 @@ func smallImage(t *testing.T, features string) string {
 	t.Helper()
 	testimage.Require(t, "mke2fs", "debugfs")
 	path := filepath.Join(t.TempDir(), "image")
-	out, err := exec.Command("/sbin/mke2fs", "-q", "-t", "ext4", "-b", "1024", "-I", "256", "-O", features, path, "2M").CombinedOutput()
+	out, err := testimage.Command(t, "mke2fs", "-q", "-t", "ext4", "-b", "1024", "-I", "256", "-O", features, path, "2M").CombinedOutput()
 	if err != nil {
 		t.Fatalf("mke2fs: %v\n%s", err, out)
 	}
@@ -35,7 +34,7 @@ func set(t *testing.T, image []byte, command string) []byte {
 	if err := os.WriteFile(path, image, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("/sbin/debugfs", "-w", "-R", command, path).CombinedOutput()
+	out, err := testimage.Command(t, "debugfs", "-w", "-R", command, path).CombinedOutput()
 	if lines := strings.Split(strings.TrimSpace(string(out)), "\n"); err != nil || len(lines) > 1 {
 		t.Fatalf("debugfs %s: %v\n%s", command, err, out)
 	}
@@ -251,7 +250,7 @@ func TestHashesAreDebugfsHashes(t *testing.T) {
 	if err := os.WriteFile(script, []byte(text+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("/sbin/debugfs", "-f", script, path).CombinedOutput()
+	out, err := testimage.Command(t, "debugfs", "-f", script, path).CombinedOutput()
 	if err != nil {
 		t.Fatalf("debugfs: %v\n%s", err, out)
 	}
