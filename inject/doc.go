@@ -3,5 +3,5 @@
 //
 // Reading order: forbidden.go (where nothing may go), place.go (where a path leads inside the image), above.go (who may write to
 // the directories above), plan.go (what is to be done), apply.go (doing it), tree.go and filespec.go (entries from a directory and
-// from the command line), mode.go (permission bits).
+// from the command line).
 package inject

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
 
@@ -32,7 +33,7 @@ func FileSpec(spec string) (manifest.Entry, error) {
 		return manifest.Entry{}, fmt.Errorf("--file %s: %w", spec, err)
 	}
 	if !info.Mode().IsRegular() {
-		return bad(fmt.Sprintf("%s is a %s, not a regular file", src, kindOf(info.Mode())))
+		return bad(fmt.Sprintf("%s is a %s, not a regular file", src, filemode.Kind(info.Mode())))
 	}
 	e.Mode = sourceMode(info.Mode())
 	switch len(parts) {
@@ -47,7 +48,7 @@ func FileSpec(spec string) (manifest.Entry, error) {
 		if err != nil || mode > 0o7777 {
 			return bad(fmt.Sprintf("mode %q is not octal, 0000 to 7777", parts[1]))
 		}
-		e.Mode = fromOctal(uint32(mode))
+		e.Mode = filemode.FromUnix(uint32(mode))
 	}
 	if len(parts) == 4 {
 		for i, id := range []*uint32{&e.UID, &e.GID} {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"boringboot/internal/filemode"
 )
 
 // This file is about SRC:DEST[:MODE[:UID:GID]].
@@ -76,23 +78,12 @@ func TestFileSpec(t *testing.T) {
 	}
 }
 
-func TestOctal(t *testing.T) {
-	for o := range uint32(0o10000) {
-		if got := octal(fromOctal(o)); got != o {
-			t.Fatalf("%04o became %04o", o, got)
-		}
-	}
-	if got := Octal(0o755 | fs.ModeSetgid); got != "2755" {
-		t.Error(got)
-	}
-}
-
 func FuzzFileSpec(f *testing.F) {
 	for _, s := range []string{"a:/b", "a:/b:0600:1:2", "C:\\a:/b", ":::::", "a:/b:\x00"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, spec string) {
-		if e, err := FileSpec(spec); err == nil && (e.Path == "" || e.Path[0] != '/' || e.Mode&^permissionBits != 0) {
+		if e, err := FileSpec(spec); err == nil && (e.Path == "" || e.Path[0] != '/' || e.Mode&^filemode.Permissions != 0) {
 			t.Errorf("%q became %+v", spec, e)
 		}
 	})

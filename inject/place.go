@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"boringboot/ext4"
+	"boringboot/internal/filemode"
 )
 
 // This file finds where a path leads inside the image: symbolic links on the way are followed, never out of it.
@@ -100,7 +101,7 @@ func locate(fsys *ext4.FS, abs string) (place, error) {
 			via = p
 			todo = append(split(target), todo[1:]...)
 		case !info.IsDir():
-			return place{}, fmt.Errorf("%s: %s is not a directory but a %s", abs, p, kindOf(info.Mode()))
+			return place{}, fmt.Errorf("%s: %s is not a directory but a %s", abs, p, filemode.Kind(info.Mode()))
 		default:
 			at, todo = p, todo[1:]
 			entered = append(entered, above{at, statOf(info)})
@@ -121,24 +122,4 @@ func split(p string) []string {
 		}
 	}
 	return names
-}
-
-func kindOf(m fs.FileMode) string {
-	switch {
-	case m.IsRegular():
-		return "regular file"
-	case m.IsDir():
-		return "directory"
-	case m&fs.ModeSymlink != 0:
-		return "symbolic link"
-	case m&fs.ModeNamedPipe != 0:
-		return "FIFO"
-	case m&fs.ModeSocket != 0:
-		return "socket"
-	case m&fs.ModeCharDevice != 0:
-		return "character device"
-	case m&fs.ModeDevice != 0:
-		return "block device"
-	}
-	return "file of unknown type"
 }

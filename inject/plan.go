@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"boringboot/ext4"
+	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
 
@@ -138,10 +139,10 @@ func (p *Plan) decide(e manifest.Entry, actual string, look bool) (Step, error) 
 		return step, fmt.Errorf("%s: %w", e.Path, err)
 	}
 	if !sameKind(e.Kind, info.Mode()) {
-		return step, fmt.Errorf("%s: there is a %s already, not a %s", e.Path, kindOf(info.Mode()), e.Kind)
+		return step, fmt.Errorf("%s: there is a %s already, not a %s", e.Path, filemode.Kind(info.Mode()), e.Kind)
 	}
 	st := statOf(info)
-	sameAttr := info.Mode()&permissionBits == e.Mode&permissionBits && st.UID == e.UID && st.GID == e.GID
+	sameAttr := info.Mode()&filemode.Permissions == e.Mode&filemode.Permissions && st.UID == e.UID && st.GID == e.GID
 	switch e.Kind {
 	case manifest.File:
 		same, err := p.sameContent(e, actual, info.Size())
@@ -173,12 +174,12 @@ func (p *Plan) decide(e manifest.Entry, actual string, look bool) (Step, error) 
 			step.Action = Keep
 		case e.KeepAttr:
 			step.Action = Keep
-			step.Mode, step.UID, step.GID = info.Mode()&permissionBits, st.UID, st.GID
+			step.Mode, step.UID, step.GID = info.Mode()&filemode.Permissions, st.UID, st.GID
 		case p.opts.Overwrite:
 			step.Action = Attr
 		default:
 			return step, fmt.Errorf("%s: the directory is there with mode %04o and owner %d:%d, not %04o and %d:%d: %w",
-				e.Path, st.Mode&0o7777, st.UID, st.GID, octal(e.Mode), e.UID, e.GID, fs.ErrExist)
+				e.Path, st.Mode&0o7777, st.UID, st.GID, filemode.ToUnix(e.Mode), e.UID, e.GID, fs.ErrExist)
 		}
 	}
 	return step, nil

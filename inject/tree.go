@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
 
@@ -52,7 +53,7 @@ func Tree(dir string) (entries []manifest.Entry, err error) {
 		case info.Mode().IsRegular():
 			e.Kind, e.Content = manifest.File, manifest.NewFileContent(p, info)
 		default:
-			return fmt.Errorf("%s: a %s cannot be put into an image", p, kindOf(info.Mode()))
+			return fmt.Errorf("%s: a %s cannot be put into an image", p, filemode.Kind(info.Mode()))
 		}
 		entries = append(entries, e)
 		return nil
@@ -64,7 +65,7 @@ func Tree(dir string) (entries []manifest.Entry, err error) {
 func sourceMode(m fs.FileMode) fs.FileMode {
 	switch {
 	case runtime.GOOS != "windows":
-		return m & permissionBits
+		return m & filemode.Permissions
 	case m.IsDir():
 		return 0o755
 	}

@@ -5,6 +5,8 @@ package partition
 import (
 	"fmt"
 	"strings"
+
+	"boringboot/internal/show"
 )
 
 // DefaultLabel is the label that nixpkgs gives the root file system of its SD images (sd-image.nix, rootVolumeLabel).
@@ -135,17 +137,5 @@ func (p Partition) String() string {
 	if p.Number == 0 {
 		name = "the whole image"
 	}
-	return fmt.Sprintf("%s (%s, %s)", name, what, sizeText(p.Size))
-}
-
-// sizeText writes a number of bytes in the largest binary unit that leaves at least one.
-func sizeText(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	f, unit := float64(n)/1024, 0
-	for f >= 1024 && unit < 4 {
-		f, unit = f/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", f, "KMGTP"[unit])
+	return fmt.Sprintf("%s (%s, %s)", name, what, show.Size(p.Size))
 }

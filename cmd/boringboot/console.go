@@ -9,9 +9,9 @@ import (
 	"text/tabwriter"
 
 	"boringboot/inject"
-	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/progress"
+	"boringboot/internal/show"
 )
 
 // This file is what the user sees. Results go to standard output, everything on the way to standard error.
@@ -65,7 +65,7 @@ func (c *console) finish(r result) error {
 		if !r.DryRun {
 			by = "confirmed by " + strings.Join(f.ConfirmedBy, ", ")
 		}
-		fmt.Fprintf(tw, "%s\t%s %d:%d\t%s\t%s\n", cli.Printable(path), f.Mode, f.UID, f.GID, f.Action, by)
+		fmt.Fprintf(tw, "%s\t%s %d:%d\t%s\t%s\n", show.Printable(path), f.Mode, f.UID, f.GID, f.Action, by)
 	}
 	tw.Flush()
 	for _, rd := range r.Readers {
@@ -86,11 +86,11 @@ func (c *console) finish(r result) error {
 	}
 	switch {
 	case r.DryRun:
-		fmt.Fprintf(&b, "%s: it fits; nothing was written\n", cli.Printable(target))
+		fmt.Fprintf(&b, "%s: it fits; nothing was written\n", show.Printable(target))
 	case !r.Changed && r.Dest == "":
-		fmt.Fprintf(&b, "%s: everything was there already; verified\n", cli.Printable(target))
+		fmt.Fprintf(&b, "%s: everything was there already; verified\n", show.Printable(target))
 	default:
-		fmt.Fprintf(&b, "%s: done and verified\n", cli.Printable(target))
+		fmt.Fprintf(&b, "%s: done and verified\n", show.Printable(target))
 	}
 	if r.SSH != nil {
 		fmt.Fprintf(&b, "SSH host key %s\n", r.SSH.Fingerprint)

@@ -39,7 +39,7 @@ prints each command it stands for, so that you can run them by hand. The keys ar
 func (d *demoCommand) run(ctx context.Context, c *console) error {
 	in, err := demo.WriteInputs(d.dir, d.force)
 	if err != nil {
-		return cli.Hinted(err)
+		return err
 	}
 	c.step("made %s, an SD image as NixOS builds it", in.Image)
 	c.step("made %s, an age identity, and %s, a SOPS file encrypted to it", in.Identity, in.Secrets)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -108,7 +107,7 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 		return cli.WithHint(err, "wait until the other run has ended")
 	}
 	if err != nil {
-		return cli.Hinted(err)
+		return err
 	}
 	defer img.Close()
 	j.source = i.image
@@ -125,12 +124,4 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 		return fmt.Errorf("%s is complete and verified, but: %w", i.image, err)
 	}
 	return unprinted(i.image, c.finish(res))
-}
-
-// hintOpen adds to an error about reading an image what the user can do about it.
-func hintOpen(err error) error {
-	if errors.Is(err, syscall.ENOSPC) {
-		return cli.WithHint(err, "a compressed image is unpacked to be read: let TMPDIR name a directory on a larger disk")
-	}
-	return cli.Hinted(err)
 }

@@ -19,7 +19,9 @@ import (
 	"boringboot/ext4"
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
+	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
+	"boringboot/internal/show"
 	"boringboot/partition"
 )
 
@@ -69,7 +71,7 @@ func (i *inspect) run(cmd *cobra.Command, c *console) error {
 	}
 	img, err := diskimage.Open(cmd.Context(), i.image, c.progress)
 	if err != nil {
-		return hintOpen(err)
+		return err
 	}
 	defer img.Close()
 	table, err := partition.Read(img, img.Size())
@@ -147,15 +149,15 @@ func (i *inspect) overview(ctx context.Context, c *console, img *diskimage.Image
 		return c.json(v)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s image, %s, partition table: %s\n", cli.Printable(i.image), v.Format, byteSize(v.Size), v.Table)
+	fmt.Fprintf(&b, "%s: %s image, %s, partition table: %s\n", show.Printable(i.image), v.Format, show.Size(v.Size), v.Table)
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, p := range v.Partitions {
 		name := fmt.Sprintf("partition %d", p.Number)
 		if v.Table == string(partition.None) {
 			name = "whole image"
 		}
-		fmt.Fprintf(tw, "  %s\t%s\tat %s\ttype %s\t%s\t%s\n", name, byteSize(p.Size), byteSize(p.Start), cmp.Or(p.Type, "-"),
-			cmp.Or(p.FileSystem, "unknown"), cli.Printable(p.Label))
+		fmt.Fprintf(tw, "  %s\t%s\tat %s\ttype %s\t%s\t%s\n", name, show.Size(p.Size), show.Size(p.Start), cmp.Or(p.Type, "-"),
+			cmp.Or(p.FileSystem, "unknown"), show.Printable(p.Label))
 	}
 	tw.Flush()
 	for _, p := range v.Partitions {
@@ -163,7 +165,7 @@ func (i *inspect) overview(ctx context.Context, c *console, img *diskimage.Image
 		case p.Ext4 != nil:
 			e := p.Ext4
 			fmt.Fprintf(&b, "ext4%s: %d of %d blocks of %d bytes free (%s), %d of %d inodes free, last written %s\n", ofPartition(partition.Partition{Number: p.Number}),
-				e.FreeBlocks, e.Blocks, e.BlockSize, byteSize(int64(e.FreeBlocks)*int64(e.BlockSize)), e.FreeInodes, e.Inodes, e.LastWrite)
+				e.FreeBlocks, e.Blocks, e.BlockSize, show.Size(int64(e.FreeBlocks)*int64(e.BlockSize)), e.FreeInodes, e.Inodes, e.LastWrite)
 			if i.out.verbose {
 				fmt.Fprintf(&b, "  features: %s\n", strings.Join(e.Features, " "))
 			}
@@ -243,9 +245,9 @@ func (i *inspect) show(c *console, fsys *ext4.FS) error {
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	for _, f := range list {
-		shown := cli.Printable(f.Path)
+		shown := show.Printable(f.Path)
 		if f.Target != "" {
-			shown += " -> " + cli.Printable(f.Target)
+			shown += " -> " + show.Printable(f.Target)
 		}
 		if f.Kind == "directory" {
 			shown += "/"
@@ -262,7 +264,7 @@ func view(fsys *ext4.FS, shown, name string, info fs.FileInfo) (fileView, error)
 	if !ok {
 		return fileView{}, fmt.Errorf("%s: no owner in what the file system says of it", shown)
 	}
-	v := fileView{Path: shown, Kind: kindName(info.Mode()), Mode: fmt.Sprintf("%04o", st.Mode&0o7777), UID: st.UID, GID: st.GID,
+	v := fileView{Path: shown, Kind: filemode.Word(info.Mode()), Mode: fmt.Sprintf("%04o", st.Mode&0o7777), UID: st.UID, GID: st.GID,
 		Size: info.Size(), Links: st.Links, Inode: st.Ino, Mtime: info.ModTime().UTC().Format(time.RFC3339)}
 	if info.Mode()&fs.ModeSymlink != 0 {
 		target, err := fsys.ReadLink(name)
@@ -274,29 +276,11 @@ func view(fsys *ext4.FS, shown, name string, info fs.FileInfo) (fileView, error)
 	return v, nil
 }
 
-func kindName(m fs.FileMode) string {
-	switch {
-	case m.IsRegular():
-		return "file"
-	case m.IsDir():
-		return "directory"
-	case m&fs.ModeSymlink != 0:
-		return "symlink"
-	case m&fs.ModeNamedPipe != 0:
-		return "fifo"
-	case m&fs.ModeSocket != 0:
-		return "socket"
-	case m&fs.ModeCharDevice != 0:
-		return "character device"
-	}
-	return "block device"
-}
-
 // copyOut writes a file's bytes to standard output. What only its owner may read is a secret until shown otherwise, and secrets do
 // not go to a terminal.
 func (i *inspect) copyOut(c *console, fsys *ext4.FS, name string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s: a %s has no content to show", i.path, kindName(info.Mode()))
+		return fmt.Errorf("%s: a %s has no content to show", i.path, filemode.Kind(info.Mode()))
 	}
 	if f, ok := c.out.(interface{ Fd() uintptr }); ok && info.Mode()&0o004 == 0 && term.IsTerminal(int(f.Fd())) {
 		return cli.WithHint(fmt.Errorf("%s: not world-readable, so it is not written to a terminal", i.path), "redirect standard output")
@@ -310,19 +294,6 @@ func (i *inspect) copyOut(c *console, fsys *ext4.FS, name string, info fs.FileIn
 		err = fmt.Errorf("%s: %d of %d bytes read", i.path, n, info.Size())
 	}
 	return errors.Join(err, f.Close())
-}
-
-// byteSize prints n bytes with a unit that keeps it readable.
-func byteSize(n int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	f, u := float64(n), 0
-	for f >= 1024 && u < len(units)-1 {
-		f, u = f/1024, u+1
-	}
-	if u == 0 || f == float64(int64(f)) {
-		return fmt.Sprintf("%d %s", int64(f), units[u])
-	}
-	return fmt.Sprintf("%.1f %s", f, units[u])
 }
 
 // withoutPath takes the path out of a file system's error, where the user's own way of writing it is told already.

@@ -104,7 +104,7 @@ func (p *provision) sourceImage(ctx context.Context, c *console) (string, error)
 	}
 	c.step("building %s#nixosConfigurations.%s.%s", p.flake, p.host, p.attr)
 	image, err := nixbuild.Build(ctx, nixbuild.Options{Flake: p.flake, Attr: p.attr, Host: p.host, Stderr: c.childOutput()})
-	return image, cli.Hinted(err)
+	return image, err
 }
 
 // destination returns the file that DEST means.
@@ -120,7 +120,7 @@ func dryRun(ctx context.Context, c *console, j *job, path string, res result) er
 	j.source = path
 	img, err := diskimage.Open(ctx, path, c.progress)
 	if err != nil {
-		return hintOpen(err)
+		return err
 	}
 	defer img.Close()
 	done, err := j.run(ctx, img)
@@ -135,7 +135,7 @@ func dryRun(ctx context.Context, c *console, j *job, path string, res result) er
 func finish(ctx context.Context, c *console, j *job, out *diskimage.Output, source string, records *records, res result) error {
 	j.source = source
 	if err := out.Fill(ctx, source, c.progress); err != nil {
-		return cli.Hinted(err)
+		return err
 	}
 	done, err := j.run(ctx, out)
 	if err != nil {

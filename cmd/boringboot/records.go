@@ -185,5 +185,5 @@ func hintDest(err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		return cli.WithHint(err, "--force replaces it")
 	}
-	return cli.Hinted(err)
+	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"boringboot/inject"
 	"boringboot/internal/cli"
+	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
 
@@ -101,7 +102,7 @@ func (r *result) fill(o *outcome) {
 	}
 	r.Files = []fileResult{}
 	for _, s := range o.plan.Steps {
-		f := fileResult{Path: s.Path, Kind: string(s.Kind), Mode: inject.Octal(s.Mode), UID: s.UID, GID: s.GID,
+		f := fileResult{Path: s.Path, Kind: string(s.Kind), Mode: filemode.Octal(s.Mode), UID: s.UID, GID: s.GID,
 			Action: string(s.Action), Origin: s.Origin, ConfirmedBy: append([]string{}, confirmed[s.Path]...)}
 		if s.Actual != s.Path {
 			f.Actual = s.Actual

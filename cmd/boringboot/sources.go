@@ -15,6 +15,7 @@ import (
 	"boringboot/internal/cli"
 	"boringboot/internal/manifest"
 	"boringboot/internal/secrets"
+	"boringboot/internal/show"
 	"boringboot/internal/sshkey"
 )
 
@@ -92,13 +93,13 @@ func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host strin
 		p.inputs = append(p.inputs, file)
 		opened, err := secrets.Open(ctx, file)
 		if err != nil {
-			return cli.Hinted(err)
+			return err
 		}
 		src.Secrets = opened
 	}
 	resolved, err := m.Resolve(ctx, src)
 	if err != nil {
-		return cli.Hinted(err)
+		return err
 	}
 	p.entries = append(p.entries, resolved.Entries...)
 	p.hostKey = resolved.HostKey
@@ -135,7 +136,7 @@ func readSmall(ctx context.Context, path string) ([]byte, error) {
 		defer f.Close()
 		data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
 		if err == nil && len(data) > maxManifest {
-			err = fmt.Errorf("larger than %s: not a manifest", byteSize(maxManifest))
+			err = fmt.Errorf("larger than %s: not a manifest", show.Size(maxManifest))
 		}
 		done <- answer{data, err}
 	}()

@@ -26,7 +26,7 @@ func audit(ctx context.Context, o options) error {
 	}
 	img, err := diskimage.Open(ctx, o.image, progress.New(os.Stderr, o.quiet))
 	if err != nil {
-		return cli.Hinted(err)
+		return err
 	}
 	defer img.Close()
 	res := &result{Version: cli.Version(), Image: o.image, Format: string(img.Format()), Compared: want.compared}
@@ -35,7 +35,7 @@ func audit(ctx context.Context, o options) error {
 		return err
 	}
 	res.fill(report, err)
-	if showErr := show(o, res, report); showErr != nil {
+	if showErr := present(o, res, report); showErr != nil {
 		return fmt.Errorf("writing the result: %w", showErr)
 	}
 	if err != nil {
@@ -97,7 +97,7 @@ func gather(ctx context.Context, o options) (*wanted, error) {
 			return nil, fmt.Errorf("manifest: %w", err)
 		}
 		if m, err = manifest.Parse(o.manifest, data); err != nil {
-			return nil, cli.Hinted(err)
+			return nil, err
 		}
 		dir = filepath.Dir(o.manifest)
 	}
@@ -106,11 +106,11 @@ func gather(ctx context.Context, o options) (*wanted, error) {
 	}
 	file, err := secrets.Open(ctx, o.secrets)
 	if err != nil {
-		return nil, cli.Hinted(err)
+		return nil, err
 	}
 	resolved, err := m.Resolve(ctx, manifest.Sources{Secrets: file, Age: secrets.DecryptAge, Dir: dir})
 	if err != nil {
-		return nil, cli.Hinted(err)
+		return nil, err
 	}
 	return &wanted{resolved.Entries, comparedContents}, nil
 }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/term"
 
-	"boringboot/internal/cli"
+	"boringboot/internal/show"
 	"boringboot/verify"
 )
 
@@ -51,7 +51,7 @@ func (r *result) fill(report *verify.Report, err error) {
 }
 
 // show writes the result to where the options want it.
-func show(o options, r *result, report *verify.Report) error {
+func present(o options, r *result, report *verify.Report) error {
 	switch {
 	case o.json:
 		enc := json.NewEncoder(os.Stdout)
@@ -81,7 +81,7 @@ func text(w io.Writer, o options, r *result, report *verify.Report) error {
 	if r.Compared == comparedBootstrap {
 		how = "without secrets to compare with"
 	}
-	_, err := fmt.Fprintf(w, "%s: verified, %s\n", cli.Printable(r.Image), how)
+	_, err := fmt.Fprintf(w, "%s: verified, %s\n", show.Printable(r.Image), how)
 	return err
 }
 

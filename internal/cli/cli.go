@@ -10,7 +10,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"unicode"
+
+	"boringboot/internal/show"
 )
 
 // Exit codes of both programs.
@@ -22,20 +23,23 @@ const (
 
 // Error is an error that knows the exit code it stands for and, where there is something the user can do, says it.
 type Error struct {
-	Err  error
-	Hint string
-	Code int // 0 means ExitFailure
+	Err    error
+	Advice string // what Hint returns; empty: nothing
+	Code   int    // 0 means ExitFailure
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
+
+// Hint returns what the user can do about the error. Any error in a chain may have such a method: the outermost is shown.
+func (e *Error) Hint() string { return e.Advice }
 
 // WithHint attaches to err what the user can do about it. It returns nil for a nil err.
 func WithHint(err error, format string, args ...any) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Err: err, Hint: fmt.Sprintf(format, args...), Code: Code(err)}
+	return &Error{Err: err, Advice: fmt.Sprintf(format, args...), Code: Code(err)}
 }
 
 // Findings marks err as "the image is wrong" rather than "it could not be judged".
@@ -43,7 +47,7 @@ func Findings(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{Err: err, Hint: hint(err), Code: ExitFindings}
+	return &Error{Err: err, Advice: hint(err), Code: ExitFindings}
 }
 
 // Code returns the exit code that err stands for.
@@ -59,9 +63,12 @@ func Code(err error) int {
 }
 
 func hint(err error) string {
-	var e *Error
+	var e interface {
+		error
+		Hint() string
+	}
 	if errors.As(err, &e) {
-		return e.Hint
+		return e.Hint()
 	}
 	return ""
 }
@@ -78,7 +85,7 @@ func Report(w io.Writer, program string, err error) {
 // oneLine makes line breaks and tabs spaces, and what is left of control characters visible.
 func oneLine(s string) string {
 	s = strings.TrimRight(s, "\r\n")
-	return Printable(strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(s))
+	return show.Printable(strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
 // Main runs a program: run gets a context that SIGINT and SIGTERM cancel, its error is reported on standard error, and the
@@ -95,15 +102,4 @@ func Main(program string, run func(ctx context.Context) error) {
 	}
 	stop()
 	os.Exit(Code(err))
-}
-
-// Printable makes visible what a terminal would obey rather than show: control characters, and those that turn the direction of
-// writing. What is not UTF-8 is replaced, too.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }

@@ -44,18 +44,6 @@ func ArgsRange(atLeast int, names ...string) cobra.PositionalArgs {
 	}
 }
 
-// Hinted takes over the hint of an error that has one: a method Hint() string somewhere in its chain.
-func Hinted(err error) error {
-	var h interface {
-		error
-		Hint() string
-	}
-	if errors.As(err, &h) && h.Hint() != "" {
-		return WithHint(err, "%s", h.Hint())
-	}
-	return err
-}
-
 // version is set by the linker (-X boringboot/internal/cli.version=…) where the build knows one.
 var version string
 

@@ -190,7 +190,7 @@ func TestADirectoryWithSomethingInItIsLeftAlone(t *testing.T) {
 		t.Errorf("got the error %v, want %v", err, ErrNotEmpty)
 	}
 	var hinted *cli.Error
-	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "--force") {
+	if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "--force") {
 		t.Errorf("no hint that names --force: %v", err)
 	}
 	if diff := cmp.Diff(before, files(t, dir)); diff != "" {

@@ -214,7 +214,7 @@ func TestWithoutNixTheErrorSaysSo(t *testing.T) {
 				t.Fatalf("got the error %v, want %v", err, ErrNixMissing)
 			}
 			var hinted *cli.Error
-			if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint, "--image") {
+			if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "--image") {
 				t.Errorf("no hint that names --image: %v", err)
 			}
 		})

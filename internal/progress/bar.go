@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"boringboot/internal/show"
 )
 
 const (
@@ -41,7 +43,7 @@ func (b *bar) Start(name string, total int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.now()
-	b.step = step{name: printable(name), total: total, began: now, open: true}
+	b.step = step{name: asciiOnly(name), total: total, began: now, open: true}
 	b.rate, b.since, b.mark = 0, now, 0
 	b.draw(now)
 }
@@ -101,10 +103,10 @@ func (b *bar) put(text, end string) {
 func (b *bar) line(columns int) string {
 	rate := ""
 	if b.rate > 0 {
-		rate = "  " + sizeText(int64(b.rate)) + "/s"
+		rate = "  " + show.Size(int64(b.rate)) + "/s"
 	}
 	if b.total < 0 {
-		return fit(columns, b.name+"  "+sizeText(b.done)+rate, b.name+"  "+sizeText(b.done), b.name)
+		return fit(columns, b.name+"  "+show.Size(b.done)+rate, b.name+"  "+show.Size(b.done), b.name)
 	}
 	fraction := 1.0
 	if b.total > 0 {

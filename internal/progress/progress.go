@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"boringboot/internal/show"
 )
 
 // Reporter is told of steps: Start, Add, Done. Its methods may be called by several goroutines; steps do not overlap.
@@ -54,9 +56,9 @@ type step struct {
 
 // summary says what a step did: "copying nixos.img: 1.2 GiB in 3.4s". One that ended before its total says so.
 func (s *step) summary(now time.Time) string {
-	text := fmt.Sprintf("%s: %s in %s", s.name, sizeText(s.done), durationText(now.Sub(s.began)))
+	text := fmt.Sprintf("%s: %s in %s", s.name, show.Size(s.done), durationText(now.Sub(s.began)))
 	if s.total >= 0 && s.done != s.total {
-		text = fmt.Sprintf("%s: stopped after %s of %s", s.name, sizeText(s.done), sizeText(s.total))
+		text = fmt.Sprintf("%s: stopped after %s of %s", s.name, show.Size(s.done), show.Size(s.total))
 	}
 	return text
 }
@@ -72,7 +74,7 @@ type lines struct {
 func (l *lines) Start(name string, total int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.step = step{name: printable(name), total: total, began: l.now(), open: true}
+	l.step = step{name: asciiOnly(name), total: total, began: l.now(), open: true}
 }
 
 func (l *lines) Add(n int64) {
@@ -91,26 +93,14 @@ func (l *lines) Done() {
 	fmt.Fprintln(l.w, l.summary(l.now()))
 }
 
-// printable replaces what would move a terminal's cursor, and what not every terminal can show: a step has a file's name.
-func printable(s string) string {
+// asciiOnly replaces what would move a terminal's cursor, and what may be wider or narrower than one column: a bar has to fit.
+func asciiOnly(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
 	}, s)
-}
-
-// sizeText writes a number of bytes in the largest binary unit that leaves at least one.
-func sizeText(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n)/1024, 0
-	for f >= 1023.95 && unit < 5 {
-		f, unit = f/1024, unit+1
-	}
-	return fmt.Sprintf("%.1f %ciB", f, "KMGTPE"[unit])
 }
 
 // durationText writes "0.3s", "42s", "3m05s" or "1h02m".

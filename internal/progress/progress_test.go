@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"boringboot/internal/diskimage"
+	"boringboot/internal/show"
 )
 
 var _ diskimage.Progress = Reporter(nil)
@@ -168,8 +169,8 @@ func (w *countingWriter) Write(b []byte) (int, error) { w.n++; return len(b), ni
 
 func TestSizesAndDurations(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1<<20 - 1: "1.0 MiB", 3 << 29: "1.5 GiB", 1 << 62: "4.0 EiB"} {
-		if got := sizeText(n); got != want {
-			t.Errorf("sizeText(%d) = %q, want %q", n, got, want)
+		if got := show.Size(n); got != want {
+			t.Errorf("show.Size(%d) = %q, want %q", n, got, want)
 		}
 	}
 	for d, want := range map[time.Duration]string{-time.Second: "0.0s", 340 * time.Millisecond: "0.3s", 42 * time.Second: "42s",
