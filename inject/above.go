@@ -1,12 +1,12 @@
 package inject
 
+// This file is about the directories above what is injected: whoever may write to one of them may replace what is below it.
+
 import (
 	"fmt"
 
 	"boringboot/internal/manifest"
 )
-
-// This file is about the directories above what is injected: whoever may write to one of them may replace what is below it.
 
 // UnsafeParentError says that others than root, or than the owner of what is injected, may replace it.
 type UnsafeParentError struct {

@@ -1,5 +1,7 @@
 package inject
 
+// This file carries a plan out, in one transaction.
+
 import (
 	"errors"
 	"fmt"
@@ -7,8 +9,6 @@ import (
 	"boringboot/ext4"
 	"boringboot/internal/manifest"
 )
-
-// This file carries a plan out, in one transaction.
 
 // Apply does what the plan says: all of it, or nothing of it. A plan that changes nothing writes nothing.
 func (p *Plan) Apply() error {

@@ -1,5 +1,7 @@
 package inject
 
+// This file turns SRC:DEST[:MODE[:UID:GID]] into the entry of one file.
+
 import (
 	"fmt"
 	"os"
@@ -10,8 +12,6 @@ import (
 	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
-
-// This file turns SRC:DEST[:MODE[:UID:GID]] into the entry of one file.
 
 // FileSpec parses SRC:DEST[:MODE[:UID:GID]] and returns the entry of that file. Without MODE the source's permission bits are
 // taken; the owner is root unless UID and GID are named. On Windows SRC may begin with a drive letter.

@@ -1,5 +1,7 @@
 package inject
 
+// This file is about SRC:DEST[:MODE[:UID:GID]].
+
 import (
 	"io/fs"
 	"os"
@@ -11,8 +13,6 @@ import (
 
 	"boringboot/internal/filemode"
 )
-
-// This file is about SRC:DEST[:MODE[:UID:GID]].
 
 func TestFileSpec(t *testing.T) {
 	dir := t.TempDir()

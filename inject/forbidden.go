@@ -1,13 +1,13 @@
 package inject
 
+// This file knows where bootstrap files must not go, and why.
+
 import (
 	"fmt"
 	"strings"
 
 	"boringboot/internal/manifest"
 )
-
-// This file knows where bootstrap files must not go, and why.
 
 // forbidden lists the directories whose content does not survive until, or is not read from, the first boot.
 var forbidden = []struct{ prefix, reason string }{

@@ -1,5 +1,7 @@
 package inject
 
+// This file finds where a path leads inside the image: symbolic links on the way are followed, never out of it.
+
 import (
 	"errors"
 	"fmt"
@@ -10,8 +12,6 @@ import (
 	"boringboot/ext4"
 	"boringboot/internal/filemode"
 )
-
-// This file finds where a path leads inside the image: symbolic links on the way are followed, never out of it.
 
 // maxLinks is how many symbolic links are followed on one path, the kernel's own limit (MAXSYMLINKS in include/linux/namei.h).
 const maxLinks = 40

@@ -1,5 +1,7 @@
 package inject
 
+// This file decides what is to be done to a file system, and finds everything that can be wrong with it before a byte is written.
+
 import (
 	"bytes"
 	"errors"
@@ -14,8 +16,6 @@ import (
 	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
-
-// This file decides what is to be done to a file system, and finds everything that can be wrong with it before a byte is written.
 
 // Options says how a plan is made.
 type Options struct {

@@ -1,5 +1,7 @@
 package inject
 
+// This file is about plans: what they decide, that they only read, and that a rehearsal finds what does not fit.
+
 import (
 	"errors"
 	"io/fs"
@@ -15,8 +17,6 @@ import (
 	"boringboot/internal/manifest"
 	"boringboot/internal/testimage"
 )
-
-// This file is about plans: what they decide, that they only read, and that a rehearsal finds what does not fit.
 
 // open opens a small file system whose tree fill has added to.
 func open(t *testing.T, o testimage.Options) (*ext4.FS, string) {

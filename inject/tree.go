@@ -1,5 +1,7 @@
 package inject
 
+// This file turns a directory of the provisioning machine into entries.
+
 import (
 	"fmt"
 	"io/fs"
@@ -10,8 +12,6 @@ import (
 	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
-
-// This file turns a directory of the provisioning machine into entries.
 
 // Tree returns an entry for every file, directory and symbolic link below dir, owned by root, with dir's permission bits. dir itself
 // stands for the image's root. Directories that are in the image already keep their mode and owner. Anything else below dir (a

@@ -1,5 +1,7 @@
 package main_test
 
+// This file damages a provisioned image in the ways that matter and expects verify-image to name each.
+
 import (
 	"strconv"
 	"strings"
@@ -7,8 +9,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file damages a provisioned image in the ways that matter and expects verify-image to name each.
 
 func TestVerifyImageFindsWhatIsWrong(t *testing.T) {
 	o := testimage.Options{StorePaths: 20}

@@ -1,5 +1,7 @@
 package main_test
 
+// This file is the table of bad input: each gets exit code 2, one line that says what is wrong, and nothing is left behind.
+
 import (
 	"bytes"
 	"fmt"
@@ -10,8 +12,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file is the table of bad input: each gets exit code 2, one line that says what is wrong, and nothing is left behind.
 
 // failure is one bad input to one of the commands.
 type failure struct {

@@ -1,5 +1,8 @@
 package main_test
 
+// This file runs the peers beside us in one run: three files injected in place, as whole processes. The ratio is of the medians of
+// runs that take turns, so that it holds where the machine's speed drifts.
+
 import (
 	"fmt"
 	"os/exec"
@@ -10,9 +13,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file runs the peers beside us in one run: three files injected in place, as whole processes. The ratio is of the medians of
-// runs that take turns, so that it holds where the machine's speed drifts.
 
 func BenchmarkThreeFilesInPlace(b *testing.B) {
 	testimage.Require(b, "debugfs", "cp")

@@ -1,5 +1,7 @@
 package main
 
+// This file is what the user sees. Results go to standard output, everything on the way to standard error.
+
 import (
 	"encoding/json"
 	"fmt"
@@ -13,8 +15,6 @@ import (
 	"boringboot/internal/progress"
 	"boringboot/internal/show"
 )
-
-// This file is what the user sees. Results go to standard output, everything on the way to standard error.
 
 type console struct {
 	flags    outputFlags

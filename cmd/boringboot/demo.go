@@ -1,5 +1,7 @@
 package main
 
+// This file is the command demo.
+
 import (
 	"context"
 	"os"

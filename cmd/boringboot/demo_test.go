@@ -1,5 +1,7 @@
 package main_test
 
+// This file is the newcomer's first run, and the commands it prints, run by hand.
+
 import (
 	"encoding/json"
 	"strings"
@@ -7,8 +9,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file is the newcomer's first run, and the commands it prints, run by hand.
 
 func TestDemo(t *testing.T) {
 	w := newWorkplace(t)

@@ -2,6 +2,8 @@
 
 package main_test
 
+// This file shows that DEST comes into being whole or not at all: whatever is in its way, whatever kills the program, whenever.
+
 import (
 	"bufio"
 	"bytes"
@@ -16,8 +18,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file shows that DEST comes into being whole or not at all: whatever is in its way, whatever kills the program, whenever.
 
 func TestDestination(t *testing.T) {
 	image := testimage.NixOSDisk(t, testimage.Options{StorePaths: 20})

@@ -1,5 +1,8 @@
 package main_test
 
+// This file holds what the end-to-end tests share: the two programs, built once and run as a user runs them, and a workplace with an
+// identity, a host key and a SOPS file made on the spot.
+
 import (
 	"bytes"
 	"fmt"
@@ -14,9 +17,6 @@ import (
 	"boringboot/internal/secrets"
 	"boringboot/internal/testimage"
 )
-
-// This file holds what the end-to-end tests share: the two programs, built once and run as a user runs them, and a workplace with an
-// identity, a host key and a SOPS file made on the spot.
 
 // programs is the directory with the built boringboot and verify-image.
 var programs string

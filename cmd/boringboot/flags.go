@@ -1,5 +1,7 @@
 package main
 
+// This file holds the options that several commands share.
+
 import (
 	"fmt"
 	"os"
@@ -11,8 +13,6 @@ import (
 	"boringboot/internal/cli"
 	"boringboot/partition"
 )
-
-// This file holds the options that several commands share.
 
 // rootFlags choose the partition to work on.
 type rootFlags struct {

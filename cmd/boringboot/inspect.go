@@ -1,5 +1,7 @@
 package main
 
+// This file is the command inspect.
+
 import (
 	"cmp"
 	"context"

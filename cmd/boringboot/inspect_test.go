@@ -1,5 +1,7 @@
 package main_test
 
+// This file is what inspect shows, compared with what sfdisk, dumpe2fs and the kernel say of the same image.
+
 import (
 	"encoding/json"
 	"os"
@@ -13,8 +15,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file is what inspect shows, compared with what sfdisk, dumpe2fs and the kernel say of the same image.
 
 func TestInspect(t *testing.T) {
 	testimage.Require(t, "sfdisk", "dumpe2fs")

@@ -1,5 +1,7 @@
 package main
 
+// This file is the job that provision and inject share, from an open image on: find the root, plan, apply, read back.
+
 import (
 	"context"
 	"errors"
@@ -14,8 +16,6 @@ import (
 	"boringboot/partition"
 	"boringboot/verify"
 )
-
-// This file is the job that provision and inject share, from an open image on: find the root, plan, apply, read back.
 
 // image is what the job needs of an image, whether it is changed in place, a copy in the making, or only read.
 type image interface {

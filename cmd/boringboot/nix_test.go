@@ -1,5 +1,7 @@
 package main_test
 
+// This file takes the whole way: a real nix builds the image, and provision takes it from there.
+
 import (
 	"strings"
 	"testing"
@@ -7,8 +9,6 @@ import (
 	"boringboot/internal/nixbuild/nixtest"
 	"boringboot/internal/testimage"
 )
-
-// This file takes the whole way: a real nix builds the image, and provision takes it from there.
 
 func TestProvisionBuildsWithNix(t *testing.T) {
 	flake := nixtest.Flake(t)

@@ -1,5 +1,7 @@
 package main_test
 
+// This file shows what inject does with paths that do not fit: refused, untouched, and a reason.
+
 import (
 	"fmt"
 	"os"
@@ -9,8 +11,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file shows what inject does with paths that do not fit: refused, untouched, and a reason.
 
 func TestPathsThatDoNotFit(t *testing.T) {
 	image := testimage.Ext4(t, testimage.Options{StorePaths: 20, Fill: func(dir string) error {

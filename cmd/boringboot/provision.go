@@ -1,5 +1,7 @@
 package main
 
+// This file is the command provision, and the end that it shares with inject: a copy that comes into being whole.
+
 import (
 	"context"
 	"fmt"

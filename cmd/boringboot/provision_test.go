@@ -1,5 +1,7 @@
 package main_test
 
+// This file is the main job on images of every kind that distributions make, judged by e2fsck, the kernel, debugfs and ssh-keygen.
+
 import (
 	"fmt"
 	"maps"
@@ -14,8 +16,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file is the main job on images of every kind that distributions make, judged by e2fsck, the kernel, debugfs and ssh-keygen.
 
 func TestProvisionOnEveryKindOfImage(t *testing.T) {
 	for i, p := range testimage.Profiles {

@@ -1,5 +1,8 @@
 package main
 
+// This file keeps what remains of a job besides the image: the host's line in a known_hosts file, and the receipt. Both are tried
+// before the job begins, so that a name that cannot be written to is found out before anything is built.
+
 import (
 	"bytes"
 	"encoding/json"
@@ -16,9 +19,6 @@ import (
 	"boringboot/internal/cli"
 	"boringboot/internal/sshkey"
 )
-
-// This file keeps what remains of a job besides the image: the host's line in a known_hosts file, and the receipt. Both are tried
-// before the job begins, so that a name that cannot be written to is found out before anything is built.
 
 type records struct {
 	host                string

@@ -1,5 +1,7 @@
 package main_test
 
+// This file is about what remains of a run besides the image, and about what must not remain.
+
 import (
 	"encoding/base64"
 	"encoding/json"
@@ -13,8 +15,6 @@ import (
 
 	"boringboot/internal/testimage"
 )
-
-// This file is about what remains of a run besides the image, and about what must not remain.
 
 func TestReceiptAndJSON(t *testing.T) {
 	image := testimage.Ext4(t, testimage.Options{StorePaths: 20})

@@ -1,14 +1,14 @@
 package main
 
+// This file is what a job's result looks like to programs: the object of --json, and the receipt. Nothing in it is derived from a
+// secret, not even the size of a file with secret content, except the public key and its fingerprint.
+
 import (
 	"boringboot/inject"
 	"boringboot/internal/cli"
 	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
 )
-
-// This file is what a job's result looks like to programs: the object of --json, and the receipt. Nothing in it is derived from a
-// secret, not even the size of a file with secret content, except the public key and its fingerprint.
 
 type result struct {
 	Version  string          `json:"boringboot"`

@@ -1,5 +1,7 @@
 package main
 
+// This file gathers what is to be injected: from a manifest and a SOPS file, from directories, from single files.
+
 import (
 	"context"
 	"errors"
@@ -18,8 +20,6 @@ import (
 	"boringboot/internal/show"
 	"boringboot/internal/sshkey"
 )
-
-// This file gathers what is to be injected: from a manifest and a SOPS file, from directories, from single files.
 
 // sourceFlags name what is to be injected.
 type sourceFlags struct {

@@ -1,5 +1,7 @@
 package cli
 
+// This file makes cobra's commands fail the way both programs fail: one line, and a hint where to look.
+
 import (
 	"context"
 	"errors"
@@ -8,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 )
-
-// This file makes cobra's commands fail the way both programs fail: one line, and a hint where to look.
 
 // Execute runs the command line of root with its errors left to Report.
 func Execute(ctx context.Context, root *cobra.Command) error {

@@ -1,5 +1,9 @@
 package testimage
 
+// Images are made once in a test run and copied for each test. The originals
+// are files without a name: the system takes them back when the run ends,
+// however it ends.
+
 import (
 	"bytes"
 	"errors"
@@ -9,10 +13,6 @@ import (
 	"path/filepath"
 	"sync"
 )
-
-// Images are made once in a test run and copied for each test. The originals
-// are files without a name: the system takes them back when the run ends,
-// however it ends.
 
 type original struct {
 	once sync.Once

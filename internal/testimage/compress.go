@@ -1,11 +1,11 @@
 package testimage
 
+// Compressed images, by the programs that image builds call.
+
 import (
 	"path/filepath"
 	"testing"
 )
-
-// Compressed images, by the programs that image builds call.
 
 // compressors are the tools by the ending they give a file; each keeps its
 // input and overwrites its output.

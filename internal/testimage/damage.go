@@ -1,5 +1,7 @@
 package testimage
 
+// Damage done on purpose, and the sum that shows that none was done.
+
 import (
 	"crypto/sha256"
 	"encoding/hex"
@@ -7,8 +9,6 @@ import (
 	"os"
 	"testing"
 )
-
-// Damage done on purpose, and the sum that shows that none was done.
 
 // FlipByte inverts the byte at offset.
 func FlipByte(tb testing.TB, path string, offset int64) {

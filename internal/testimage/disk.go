@@ -1,14 +1,14 @@
 package testimage
 
+// A whole disk, laid out as nixpkgs' sd-image lays it out: a gap for boot
+// loaders, a FAT partition with the firmware, and the root.
+
 import (
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 )
-
-// A whole disk, laid out as nixpkgs' sd-image lays it out: a gap for boot
-// loaders, a FAT partition with the firmware, and the root.
 
 // Layout is how a disk is partitioned.
 type Layout string

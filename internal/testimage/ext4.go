@@ -1,5 +1,8 @@
 package testimage
 
+// A bare ext4 file system, made as nixpkgs' make-ext4-fs makes it: filled,
+// shrunk to what it holds, and grown by 16 MiB.
+
 import (
 	"bufio"
 	"fmt"
@@ -11,9 +14,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// A bare ext4 file system, made as nixpkgs' make-ext4-fs makes it: filled,
-// shrunk to what it holds, and grown by 16 MiB.
 
 // Options say what an image looks like. The zero value is a small NixOS image.
 type Options struct {

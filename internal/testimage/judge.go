@@ -1,5 +1,8 @@
 package testimage
 
+// The judges from e2fsprogs: e2fsck, which must find nothing, and debugfs,
+// which says what it sees.
+
 import (
 	"fmt"
 	"regexp"
@@ -7,9 +10,6 @@ import (
 	"strings"
 	"testing"
 )
-
-// The judges from e2fsprogs: e2fsck, which must find nothing, and debugfs,
-// which says what it sees.
 
 // Fsck fails the test unless e2fsck -fn finds nothing at all in the file system
 // that starts offset bytes into the file.

@@ -1,5 +1,7 @@
 package testimage
 
+// The Linux kernel as a judge: it mounts the image.
+
 import (
 	"fmt"
 	"os"
@@ -10,8 +12,6 @@ import (
 	"testing"
 	"time"
 )
-
-// The Linux kernel as a judge: it mounts the image.
 
 // Mount mounts the file system that starts offset bytes into the file, reading
 // only, and returns the directory. It is unmounted when the test ends. Where

@@ -1,9 +1,9 @@
 package testimage
 
-import "strconv"
-
 // A profile is a way in which ext4 file systems are made in the world. Each
 // names its whole feature set, so that the host's mke2fs.conf has no say.
+
+import "strconv"
 
 // Profile is a set of mke2fs arguments with a name.
 type Profile struct {

@@ -1,5 +1,10 @@
 package testimage
 
+// The tree that images are filled with: what a NixOS root holds before its
+// first boot, in small. The store has packages with programs, libraries, man
+// pages and symlinks; sizes are chosen so that inline symlinks, files of no
+// block, of one and of many are all there.
+
 import (
 	"fmt"
 	"io/fs"
@@ -9,11 +14,6 @@ import (
 	"strings"
 	"time"
 )
-
-// The tree that images are filled with: what a NixOS root holds before its
-// first boot, in small. The store has packages with programs, libraries, man
-// pages and symlinks; sizes are chosen so that inline symlinks, files of no
-// block, of one and of many are all there.
 
 // nixAlphabet is the alphabet of Nix' base 32 (no e, o, u, t).
 const nixAlphabet = "0123456789abcdfghijklmnpqrsvwxyz"

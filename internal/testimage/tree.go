@@ -1,5 +1,7 @@
 package testimage
 
+// A directory tree as a value that can be compared.
+
 import (
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,8 +11,6 @@ import (
 	"path/filepath"
 	"testing"
 )
-
-// A directory tree as a value that can be compared.
 
 // Node is what a tree holds at a path.
 type Node struct {

@@ -1,5 +1,7 @@
 package testimage
 
+// What Linux knows of a path beyond its content.
+
 import (
 	"bytes"
 	"errors"
@@ -7,8 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// What Linux knows of a path beyond its content.
 
 var fileTypes = map[uint32]string{
 	unix.S_IFREG: "file", unix.S_IFDIR: "dir", unix.S_IFLNK: "symlink", unix.S_IFIFO: "fifo",
