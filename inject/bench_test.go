@@ -80,6 +80,9 @@ func BenchmarkInProcess(b *testing.B) {
 				}
 				theirs = append(theirs, time.Since(start))
 			}
+			if said := testimage.Debugfs(b, work, 0, "stat /var/lib/c"); !strings.Contains(said, "Mode:  0600") {
+				b.Fatalf("debugfs did not do the job: %s", said)
+			}
 			b.ReportMetric(0, "ns/op")
 			b.ReportMetric(ms(ours), "inject-ms")
 			b.ReportMetric(ms(readBack), "inject+verify-ms")

@@ -206,14 +206,16 @@ func TestKilledInPlace(t *testing.T) {
 	if calls < 5 {
 		t.Fatalf("only %d writes and syncs seen:\n%s", calls, w.read("trace"))
 	}
-	none, all := 0, 0
+	none, all, killed := 0, 0, 0
 	for n := 1; n <= calls; n++ {
 		fresh()
 		cmd := w.command("strace", "-f", "-o", "/dev/null", "-e", "trace=pwrite64,fsync,fdatasync",
 			"-e", "inject=pwrite64,fsync,fdatasync:signal=SIGKILL:when="+strconv.Itoa(n), filepath.Join(programs, "boringboot"))
 		cmd.Path, cmd.Args = lookPath(t, "strace"), append(cmd.Args, args...)
 		cmd.Args[0] = "strace"
-		w.end(cmd)
+		if f := w.end(cmd); f.code != 0 { // strace counts calls per thread, so the last of them may not come
+			killed++
+		}
 		mounted := testimage.MountRW(t, w.path("work.img"), 0) // replays the journal
 		_, err := os.Stat(filepath.Join(mounted, "var"))
 		if err != nil {
@@ -230,9 +232,9 @@ func TestKilledInPlace(t *testing.T) {
 		testimage.Unmount(t, mounted)
 		testimage.Fsck(t, w.path("work.img"), 0)
 	}
-	t.Logf("%d calls; none %d times, all %d times", calls, none, all)
-	if none == 0 || all == 0 {
-		t.Errorf("none %d times, all %d times: the kills did not come in time", none, all)
+	t.Logf("%d calls; killed %d times; none %d times, all %d times", calls, killed, none, all)
+	if none == 0 || all == 0 || killed < calls/2 || all <= calls-killed {
+		t.Errorf("of %d calls killed %d times, none %d times, all %d times: the kills did not come in time", calls, killed, none, all)
 	}
 }
 
