@@ -413,6 +413,8 @@ func TestATableThatItsBitmapCallsFreeIsNotWrittenOver(t *testing.T) {
 	at, off := fsys.view.descAt(0)
 	d := format.GroupDesc(r.now[int(at)*1024+off:][:fsys.view.descSize])
 	d.SetFreeBlocks(d.FreeBlocks() + n)
+	sb := format.Superblock(r.now[format.SuperblockOffset:][:format.SuperblockSize])
+	sb.SetFreeBlocks(sb.FreeBlocks() + uint64(n))
 	if fsys, err = Open(r); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ const eagerGroups = 4096
 
 // Open reads the superblock and the descriptors and refuses what it cannot be sure to handle: ErrUnsupported (an unknown or
 // refused feature, by name), ErrNeedsRecovery, ErrHasErrors, ErrCorrupt (a wrong checksum, impossible numbers, an image
-// shorter than its file system). It writes nothing.
+// shorter than its file system). It looks at the journal's superblock, the orphan file and the resize inode, too: what the kernel
+// would not mount is refused even if an update then has nothing to do. It writes nothing.
 func Open(dev Device) (*FS, error) {
 	sb := make(format.Superblock, format.SuperblockSize)
 	if dev.Size() < format.SuperblockOffset+format.SuperblockSize {
@@ -67,7 +68,13 @@ func Open(dev Device) (*FS, error) {
 	}
 	cache := blocks.NewCache(dev, geo.blockSize, geo.blocks)
 	fsys := &FS{dev: dev, cache: cache, view: &view{geometry: geo, sb: sb, src: cache}}
-	return fsys, fsys.view.checkCounts()
+	if err := fsys.view.checkGroups(); err != nil {
+		return nil, err
+	}
+	if err := fsys.view.checkSystemInodes(); err != nil {
+		return nil, err
+	}
+	return fsys, nil
 }
 
 // checkSuperblock: checksum first, since without it no field can be believed, then features, then state.
@@ -86,23 +93,25 @@ func checkSuperblock(sb format.Superblock) error {
 	if err := checkState(sb); err != nil {
 		return err
 	}
-	return checkJournalInode(sb)
+	if err := checkNumbers(sb); err != nil {
+		return err
+	}
+	return checkJournalFields(sb)
 }
 
-// checkCounts verifies the descriptors, all where they are few, and the superblock's counts against the geometry.
-func (v *view) checkCounts() error {
-	if free := v.sb.FreeBlocks(); free > uint64(v.blocks) {
-		return corruptf("superblock: %d free blocks of %d", free, v.blocks)
-	}
-	if free := format.SFreeInodesCount.Get(v.sb); free > uint32(v.inodes) {
-		return corruptf("superblock: %d free inodes of %d", free, v.inodes)
-	}
-	for g := Group(0); g < v.groups && g < eagerGroups; g++ {
-		if _, err := v.desc(g); err != nil {
+// checkGroups verifies the descriptors, all where they are few, and the superblock's counts against theirs.
+func (v *view) checkGroups() error {
+	var blocks, inodes uint64
+	g := Group(0)
+	for ; g < v.groups && g < eagerGroups; g++ {
+		d, err := v.desc(g)
+		if err != nil {
 			return err
 		}
+		blocks += uint64(d.FreeBlocks())
+		inodes += uint64(d.FreeInodes())
 	}
-	return nil
+	return v.checkFreeCounts(blocks, inodes, g == v.groups)
 }
 
 // read runs fn on the state that the last commit left.

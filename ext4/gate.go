@@ -153,20 +153,6 @@ func checkWritable(sb format.Superblock) error {
 	return nil
 }
 
-// checkJournalInode: a journal is in inode 8 or on another device.
-func checkJournalInode(sb format.Superblock) error {
-	ino := format.SJournalInum.Get(sb)
-	switch {
-	case !sb.HasCompat(format.CompatHasJournal):
-		return nil
-	case ino == 0 && format.SJournalDev.Get(sb) != 0:
-		return unsupportedf("superblock: the journal is on another device")
-	case Ino(ino) != format.JournalIno:
-		return corruptf("superblock: s_journal_inum %d, not %d", ino, format.JournalIno)
-	}
-	return nil
-}
-
 // featureNames lists the features that are set, by set and bit.
 func featureNames(sb format.Superblock) []string {
 	var names []string

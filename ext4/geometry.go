@@ -38,6 +38,9 @@ type geometry struct {
 	sparse       func(Group) bool // whether the group has copies of superblock and descriptors
 }
 
+// maxDescSize is the most that e2fsprogs takes for s_desc_size, whether it is in use or not (EXT2_MAX_DESC_SIZE).
+const maxDescSize = 1024
+
 // newGeometry checks the superblock's numbers. size is the device's, in bytes.
 func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 	if rev := format.SRevLevel.Get(sb); rev != format.RevDynamic {
@@ -46,6 +49,9 @@ func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 	logSize := format.SLogBlockSize.Get(sb)
 	if logSize > 6 {
 		return nil, corruptf("superblock: s_log_block_size %d (blocks are 1 to 64 KiB)", logSize)
+	}
+	if logSize > 2 { // most kernels cannot mount them, so nothing here was ever judged with them
+		return nil, unsupportedf("superblock: blocks of %d bytes are not written yet", 1024<<logSize)
 	}
 	g := &geometry{
 		blockSize:      1024 << logSize,
@@ -102,15 +108,18 @@ func (g *geometry) check(sb format.Superblock) error {
 	if g.inodeSize < format.InodeBaseSize || g.inodeSize > g.blockSize || g.inodeSize&(g.inodeSize-1) != 0 {
 		return corruptf("superblock: s_inode_size %d in blocks of %d bytes", g.inodeSize, bs)
 	}
-	if g.firstIno < 11 || g.firstIno > Ino(g.inodesPerGroup) {
+	if g.firstIno != 11 || g.firstIno > Ino(g.inodesPerGroup) { // no program makes another
 		return corruptf("superblock: s_first_ino %d with %d inodes per group", g.firstIno, g.inodesPerGroup)
 	}
 	if !sb.Has64() && sb.HasHigh() {
 		return corruptf("superblock: block counts of 64 bits without the 64bit feature")
 	}
+	if size := format.SDescSize.Get(sb); size > maxDescSize {
+		return corruptf("superblock: s_desc_size %d", size)
+	}
 	if sb.Has64() {
 		g.descSize = int(format.SDescSize.Get(sb))
-		if g.descSize < format.GroupDescSize64 || g.descSize > 1024 || g.descSize&(g.descSize-1) != 0 {
+		if g.descSize < format.GroupDescSize64 || g.descSize > maxDescSize || g.descSize&(g.descSize-1) != 0 {
 			return corruptf("superblock: s_desc_size %d", g.descSize)
 		}
 	}
@@ -119,6 +128,9 @@ func (g *geometry) check(sb format.Superblock) error {
 		return corruptf("superblock: s_inodes_count %d, but %d groups of %d inodes", g.inodes, groups, g.inodesPerGroup)
 	}
 	g.groups = Group(groups)
+	if g.reservedGDT > bs/4 { // they are the entries of one indirect block
+		return corruptf("superblock: s_reserved_gdt_blocks %d in blocks of %d bytes", g.reservedGDT, bs)
+	}
 	if uint64(g.descBlocks())+uint64(g.reservedGDT)+1 > uint64(g.blocksPerGroup) {
 		return corruptf("superblock: %d blocks of descriptors and %d reserved ones in groups of %d blocks",
 			g.descBlocks(), g.reservedGDT, g.blocksPerGroup)

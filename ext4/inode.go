@@ -12,11 +12,11 @@ func (tx *Tx) editInode(ino Ino) (node, error) {
 	if _, err := tx.inode(ino); err != nil {
 		return node{}, err
 	}
-	return tx.rawInode(ino)
+	return tx.editRaw(ino)
 }
 
-// rawInode is editInode for an inode that may hold anything.
-func (tx *Tx) rawInode(ino Ino) (node, error) {
+// editRaw is editInode for an inode that may hold anything.
+func (tx *Tx) editRaw(ino Ino) (node, error) {
 	b, off, err := tx.inodeAt(ino)
 	if err != nil {
 		return node{}, err
@@ -41,7 +41,7 @@ func (tx *Tx) newInode(dir node, mode uint16, a Attr) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	n, err := tx.rawInode(ino)
+	n, err := tx.editRaw(ino)
 	if err != nil {
 		return node{}, err
 	}

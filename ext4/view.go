@@ -40,6 +40,11 @@ func (v *view) checkDesc(group Group, d format.GroupDesc) error {
 	if v.groupCsum && !v.groupChecksum().OK(group, d) {
 		return corruptf("group %d: descriptor: wrong checksum", group)
 	}
+	const uninit = format.BGInodeUninit | format.BGBlockUninit
+	if flags := format.BGFlags.Get(d); !v.groupCsum && (flags&uninit != 0 || d.ItableUnused() != 0) {
+		return corruptf("group %d: descriptor: flags %#x, %d unused inodes in a file system without uninitialised groups",
+			group, flags, d.ItableUnused())
+	}
 	for _, p := range []struct {
 		name  string
 		start FSBlock
@@ -90,6 +95,15 @@ type node struct {
 
 // inode reads an inode that something refers to, so it has to be in use.
 func (v *view) inode(ino Ino) (node, error) {
+	n, err := v.rawInode(ino)
+	if err != nil {
+		return node{}, err
+	}
+	return n, v.checkInode(n)
+}
+
+// rawInode reads an inode that may hold anything.
+func (v *view) rawInode(ino Ino) (node, error) {
 	b, off, err := v.inodeAt(ino)
 	if err != nil {
 		return node{}, err
@@ -98,8 +112,7 @@ func (v *view) inode(ino Ino) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	n := node{ino, format.Inode(block[off:][:v.inodeSize:v.inodeSize])}
-	return n, v.checkInode(n)
+	return node{ino, format.Inode(block[off:][:v.inodeSize:v.inodeSize])}, nil
 }
 
 func (v *view) checkInode(n node) error {

@@ -73,12 +73,26 @@ func Unmount(tb testing.TB, dir string) {
 	if !was {
 		return
 	}
-	if _, err := run("", "umount", []string{dir}); err != nil {
+	if err := unmount(dir); err != nil {
 		tb.Error(err)
 	}
 	if err := detach(device.(string)); err != nil {
 		tb.Error(err)
 	}
+}
+
+// unmount tries again for a while: a process that another test is just
+// starting, or a program that looks at everything mounted, may hold a file of
+// it for a moment.
+func unmount(dir string) error {
+	var err error
+	for range 100 {
+		if _, err = run("", "umount", []string{dir}); err == nil {
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
 }
 
 // detach gives a loop device back and waits until it is: something that looks
@@ -111,7 +125,7 @@ func MountErr(tb testing.TB, path string) error {
 	device := strings.TrimSpace(out)
 	_, refused := run("", "mount", []string{"-t", "ext4", "-o", "rw,noinit_itable", device, dir})
 	if refused == nil {
-		if _, err := run("", "umount", []string{dir}); err != nil {
+		if err := unmount(dir); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -68,7 +68,10 @@ const (
 	SChecksumType      U8  = 0x175
 	SKbytesWritten     U64 = 0x178
 	SErrorCount        U32 = 0x194
+	SUsrQuotaInum      U32 = 0x240
+	SGrpQuotaInum      U32 = 0x244
 	sBackupBGs             = 0x24C // 2 words
+	SPrjQuotaInum      U32 = 0x26C
 	SChecksumSeed      U32 = 0x270
 	SWtimeHi           U8  = 0x274
 	SMtimeHi           U8  = 0x275
@@ -88,9 +91,11 @@ const (
 	FlagUnsignedHash = 0x2
 
 	RevDynamic     = 1
+	OSHurd         = 1 // of s_creator_os: other fields in the inode
 	ChecksumCRC32C = 1
 
 	RootIno    Ino = 2
+	ResizeIno  Ino = 7
 	JournalIno Ino = 8
 )
 

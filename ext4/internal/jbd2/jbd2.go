@@ -28,6 +28,9 @@ type Journal struct {
 
 const knownIncompat = format.JIncompatRevoke | format.JIncompat64Bit | format.JIncompatAsyncCommit | format.JIncompatCsumV2 | format.JIncompatCsumV3
 
+// minLog is how many blocks from s_first to s_maxlen, both included, the kernel wants (JBD2_MIN_JOURNAL_BLOCKS).
+const minLog = 1024
+
 // Parse checks the journal's first block. blocks is the number of blocks that the journal's file has. wide says whether the
 // file system has block numbers above 32 bits, which the journal then has to take.
 func Parse(block []byte, blocks uint64, wide bool) (*Journal, error) {
@@ -56,6 +59,8 @@ func Parse(block []byte, blocks uint64, wide bool) (*Journal, error) {
 		return nil, fmt.Errorf("superblock: s_blocksize %d in blocks of %d bytes", format.JSBlockSize.Get(sb), len(block))
 	case j.First == 0 || j.Length <= j.First || uint64(j.Length) > blocks:
 		return nil, fmt.Errorf("superblock: s_first %d, s_maxlen %d in a file of %d blocks", j.First, j.Length, blocks)
+	case j.Length-j.First+1 < minLog:
+		return nil, fmt.Errorf("superblock: s_first %d, s_maxlen %d: a log of less than %d blocks", j.First, j.Length, minLog-1)
 	case format.JSStart.Get(sb) != 0:
 		return nil, fmt.Errorf("superblock: s_start %d: the log is not empty", format.JSStart.Get(sb))
 	case format.JSErrno.Get(sb) != 0:

@@ -1,0 +1,43 @@
+package format
+
+// This file is a block of the orphan file: inode numbers, 0 for a free place, and a tail with magic and checksum
+// (kernel: struct ext4_orphan_block_tail).
+
+import "encoding/binary"
+
+// OrphanBlock is a view of one block.
+type OrphanBlock []byte
+
+const (
+	orphanMagic    = 0x0B10CA04
+	orphanTailSize = 8 // ob_magic, ob_checksum
+
+	obMagic    U32 = 0
+	obChecksum U32 = 4
+
+	// MaxOrphanFileSize is the largest orphan file that is taken for one, in bytes (EXT4_MAX_ORPHAN_FILE_BLOCKS is what
+	// mke2fs makes at most, 512, in blocks of 4 KiB; the kernel takes up to four times as much).
+	MaxOrphanFileSize = 8 << 20
+)
+
+func (b OrphanBlock) tail() []byte { return b[len(b)-orphanTailSize:] }
+
+// MagicOK tells whether the tail is that of an orphan file.
+func (b OrphanBlock) MagicOK() bool { return obMagic.Get(b.tail()) == orphanMagic }
+
+// ChecksumOK verifies the checksum, which is over the block's number and the entries; seed is the orphan inode's.
+func (b OrphanBlock) ChecksumOK(seed uint32, at FSBlock) bool {
+	var number [8]byte
+	binary.LittleEndian.PutUint64(number[:], uint64(at))
+	return obChecksum.Get(b.tail()) == CRC32C(CRC32C(seed, number[:]), b[:len(b)-orphanTailSize])
+}
+
+// First is the first inode number in the block, 0 if there is none.
+func (b OrphanBlock) First() Ino {
+	for off := 0; off+4 <= len(b)-orphanTailSize; off += 4 {
+		if ino := binary.LittleEndian.Uint32(b[off:]); ino != 0 {
+			return Ino(ino)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,143 @@
+package ext4
+
+// This file checks the inodes that are the file system's own: the journal, the orphan file and the one that holds blocks for
+// more descriptors. The kernel does not mount, or e2fsck complains, where one of them is wrong.
+
+import (
+	"fmt"
+	"math"
+
+	"boringboot/ext4/internal/format"
+)
+
+func (v *view) checkSystemInodes() error {
+	if _, err := v.openJournal(); err != nil {
+		return err
+	}
+	if err := v.checkOrphanFile(); err != nil {
+		return err
+	}
+	return v.checkResizeInode()
+}
+
+// checkOrphanFile reads all of the orphan file: the kernel does so when it mounts, and mounts only if every block is right.
+func (v *view) checkOrphanFile() error {
+	if !v.sb.HasCompat(format.CompatOrphanFile) {
+		return nil
+	}
+	ino := Ino(format.SOrphanFileInum.Get(v.sb))
+	if ino < v.firstIno {
+		return corruptf("superblock: s_orphan_file_inum %d is a reserved inode", ino)
+	}
+	n, err := v.inode(ino)
+	if err != nil {
+		return fmt.Errorf("orphan file: %w", err)
+	}
+	size, bs := n.Size(), uint64(v.blockSize)
+	switch {
+	case n.Type() != format.ModeRegular:
+		return corruptf("orphan file: inode %d is not a regular file", ino)
+	case size == 0 || size%bs != 0 || size > format.MaxOrphanFileSize:
+		return corruptf("orphan file: inode %d has %d bytes", ino, size)
+	}
+	seed := v.seedOf(n)
+	for fb, end := FileBlock(0), FileBlock(size/bs); fb < end; {
+		r, err := v.lookup(n, fb)
+		if err != nil {
+			return fmt.Errorf("orphan file: %w", err)
+		}
+		if r.start == 0 {
+			return corruptf("orphan file: inode %d: block %d is a hole", ino, fb)
+		}
+		r.count = min(r.count, uint32(end-fb))
+		if err := v.checkOrphanRun(n, r, seed); err != nil {
+			return err
+		}
+		fb += FileBlock(r.count)
+	}
+	return nil
+}
+
+func (v *view) checkOrphanRun(n node, r run, seed uint32) error {
+	buf := make([]byte, int(r.count)*v.blockSize)
+	if err := v.src.Read(r.start, buf); err != nil {
+		return fmt.Errorf("orphan file: %w", err)
+	}
+	for i := range r.count {
+		b, at := format.OrphanBlock(buf[:v.blockSize]), r.start+FSBlock(i)
+		buf = buf[v.blockSize:]
+		switch {
+		case !b.MagicOK():
+			return corruptf("orphan file: inode %d: block %d: wrong magic", n.ino, at)
+		case v.metadataCsum && !b.ChecksumOK(seed, at):
+			return corruptf("orphan file: inode %d: block %d: wrong checksum", n.ino, at)
+		case b.First() != 0:
+			return kindf(ErrNeedsRecovery, "orphan file: inode %d: block %d: inode %d is to be cleaned up", n.ino, at, b.First())
+		}
+	}
+	return nil
+}
+
+// checkNoResizeInode: without the feature nothing is reserved and inode 7 holds nothing.
+func (v *view) checkNoResizeInode() error {
+	if v.reservedGDT != 0 {
+		return corruptf("superblock: s_reserved_gdt_blocks %d without the resize_inode feature", v.reservedGDT)
+	}
+	n, err := v.rawInode(format.ResizeIno)
+	if err != nil {
+		return fmt.Errorf("resize inode: %w", err)
+	}
+	for i := range mapSlots {
+		if b := le32(n.IBlock(), i); b != 0 {
+			return corruptf("resize inode: inode %d: i_block[%d] is %d without the resize_inode feature", n.ino, i, b)
+		}
+	}
+	return nil
+}
+
+const (
+	resizeDind = 13 // where i_block has the double indirect block
+	mapSlots   = 15 // block numbers in i_block
+)
+
+// checkResizeInode: inode 7 has a double indirect block, nothing else, and that names the reserved descriptor blocks of group 0
+// by their places among all descriptor blocks.
+func (v *view) checkResizeInode() error {
+	if !v.sb.HasCompat(format.CompatResizeInode) {
+		return v.checkNoResizeInode()
+	}
+	n, err := v.inode(format.ResizeIno)
+	if err != nil {
+		return fmt.Errorf("resize inode: %w", err)
+	}
+	if n.Type() != format.ModeRegular || n.flag(format.InodeExtents) {
+		return corruptf("resize inode: inode %d has mode %#o and flags %#x", n.ino, format.IMode.Get(n.Inode), format.IFlags.Get(n.Inode))
+	}
+	if n.Size() > math.MaxInt32 && !v.sb.HasROCompat(format.ROCompatLargeFile) {
+		return corruptf("resize inode: inode %d: %d bytes without the large_file feature", n.ino, n.Size())
+	}
+	for i := range mapSlots {
+		if b := le32(n.IBlock(), i); i != resizeDind && b != 0 {
+			return corruptf("resize inode: inode %d: i_block[%d] is %d", n.ino, i, b)
+		}
+	}
+	dind := FSBlock(le32(n.IBlock(), resizeDind))
+	if !v.validRange(dind, 1) {
+		return corruptf("resize inode: inode %d: double indirect block %d", n.ino, dind)
+	}
+	block, err := v.src.Block(dind)
+	if err != nil {
+		return fmt.Errorf("resize inode: %w", err)
+	}
+	slots, used := uint32(v.blockSize/4), v.descBlocks()
+	for i := range slots {
+		want := uint32(0)
+		if place := (i + slots - used%slots) % slots; place < v.reservedGDT {
+			want = uint32(v.firstDataBlock) + 1 + used + place
+		}
+		if got := le32(block, int(i)); got != want {
+			return corruptf("resize inode: inode %d: reserved block %d of the descriptors is %d, not %d", n.ino, i, got, want)
+		}
+	}
+	return nil
+}
