@@ -40,7 +40,7 @@ func openDiskfs(b *budget, ro *ext4ro.FS) (library, error) {
 	}
 	fsys, err := diskfs.Read(&readOnlyDisk{stream{budget: b}}, b.size, 0, 512)
 	if err != nil {
-		return nil, err
+		return nil, diskfsError(err)
 	}
 	return &diskfsExt4{fsys}, nil
 }
@@ -49,13 +49,13 @@ func (l *diskfsExt4) root() (attr, error) { return l.stat("/") }
 
 func (l *diskfsExt4) child(dir string, _ uint32, name string) (attr, error) {
 	a, err := l.stat(path.Join(dir, name))
-	if err == nil {
-		return a, nil
+	if err == nil || isDamage(err) {
+		return a, err
 	}
 	// The library's error does not say whether the name is not there or could not be read; its listing does.
 	entries, listErr := l.fsys.ReadDir(path.Join(".", dir))
 	if listErr != nil {
-		return attr{}, err
+		return attr{}, errors.Join(err, diskfsError(listErr))
 	}
 	if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name }) {
 		return attr{}, err
@@ -66,7 +66,7 @@ func (l *diskfsExt4) child(dir string, _ uint32, name string) (attr, error) {
 func (l *diskfsExt4) stat(name string) (attr, error) {
 	info, err := l.fsys.Stat(name)
 	if err != nil {
-		return attr{}, err
+		return attr{}, diskfsError(err)
 	}
 	sys, ok := info.Sys().(*diskfs.StatT)
 	if !ok {
@@ -84,7 +84,22 @@ func (l *diskfsExt4) stat(name string) (attr, error) {
 }
 
 func (l *diskfsExt4) content(w *way, _ attr) (io.Reader, error) {
-	return l.fsys.Open(strings.TrimPrefix(w.last.path, "/"))
+	f, err := l.fsys.Open(strings.TrimPrefix(w.last.path, "/"))
+	if err != nil {
+		return nil, diskfsError(err)
+	}
+	return f, nil
+}
+
+// diskfsError tells damage that the library has found from what it cannot read. Its errors have no kinds, only texts; all of those
+// for a wrong checksum of superblock, descriptors, inodes and directories hold one of these.
+func diskfsError(err error) error {
+	for _, text := range []string{"checksum mismatch", "invalid superblock checksum"} {
+		if strings.Contains(err.Error(), text) {
+			return damageError{err}
+		}
+	}
+	return err
 }
 
 // readOnlyDisk is a backend.Storage over a budget.

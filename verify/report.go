@@ -69,6 +69,8 @@ const (
 	codeNoReader       = "no-reader"
 	codeNeedsRecovery  = "needs-recovery"
 	codeErrorsFlag     = "errors-flag"
+	codeDamaged        = "damaged"
+	codeNotAudited     = "not-audited"
 	codePrivateKey     = "private-key"
 	codePublicKey      = "public-key"
 	codeKeyMismatch    = "key-mismatch"

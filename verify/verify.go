@@ -34,12 +34,18 @@ func Contents(ctx context.Context, root io.ReaderAt, size int64, want []manifest
 
 // judge applies the rule. The content of files is left to check.
 func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Entry, check contentCheck) (*Report, error) {
-	own := newBudget(ctx, disk, size)
-	ro, err := ext4ro.Open(own, size)
+	ro, err := ext4ro.Open(newBudget(ctx, disk, size), size)
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
+	var own *audit
+	var auditing sync.WaitGroup
+	auditing.Go(func() { own = inspect(ctx, disk, size, want) })
 	witnesses := hear(ctx, disk, size, want, check)
+	auditing.Wait()
+	if failed := own.budget.failed(); failed != nil {
+		return nil, fmt.Errorf("verify: reading the image: %w", failed)
+	}
 	j := &judgement{want: want, report: &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}}}
 	left := 0
 	for _, w := range witnesses {
@@ -63,6 +69,12 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	j.flags(ro)
+	j.report.Findings = append(j.report.Findings, own.findings...)
+	for _, w := range witnesses {
+		if isDamage(w.refused) {
+			j.find(codeDamaged, Error, "", "%s finds it damaged: %s", w.name, reason(w.refused))
+		}
+	}
 	if left == 0 {
 		j.find(codeNoReader, Error, "", "no reader can read this image, so nothing is confirmed")
 		return j.report, fmt.Errorf("verify: %w: %s", ErrNoReader, j.report.reasons())
@@ -129,7 +141,7 @@ func lookAt(r *reader, want *manifest.Entry, check contentCheck) (view, *way, er
 		v.fault(o.code, "%s", o.text)
 		return v, way, nil
 	case err != nil:
-		v.err = err
+		v.err, v.behind = err, way.stuck != nil
 		return v, way, nil
 	}
 	v.attr, v.known = way.last.attr, true
@@ -167,6 +179,7 @@ type view struct {
 	known  bool    // attr was read
 	faults []fault // it contradicts
 	err    error   // it could not be read
+	behind bool    // because of a directory above
 	digest string  // of what is not known beforehand, and compared between readers
 }
 
@@ -252,6 +265,9 @@ func (j *judgement) settle(r *row) {
 		switch {
 		case v.err != nil:
 			file.NotReadBy = append(file.NotReadBy, Reader{v.reader, reason(v.err)})
+			if isDamage(v.err) && !v.behind {
+				j.find(codeDamaged, Error, r.path, "%s finds it damaged: %s", v.reader, reason(v.err))
+			}
 		case !v.contradicts():
 			file.ConfirmedBy = append(file.ConfirmedBy, v.reader)
 		}

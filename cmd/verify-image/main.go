@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -33,10 +34,30 @@ func run(ctx context.Context, args []string) error {
 	var err error
 	cmd := newCommand(&o, func(ctx context.Context) { err = audit(ctx, o) })
 	cmd.SetArgs(args)
-	if usage := cli.Execute(ctx, cmd); usage != nil {
+	out := &printer{w: os.Stdout}
+	cmd.SetOut(out)
+	usage := cli.Execute(ctx, cmd)
+	switch {
+	case out.err != nil:
+		return fmt.Errorf("writing to standard output: %w", out.err)
+	case usage != nil:
 		return usage
 	}
 	return err
+}
+
+// printer remembers the first error of what help and version are printed to: the command line library does not.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	if p.err == nil {
+		p.err = err
+	}
+	return n, err
 }
 
 // newCommand is the command line; do is called when it is sound.
@@ -60,6 +81,12 @@ Exit codes: 0 verified; 1 the image is wrong (findings); 2 it could not be judge
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("partition") && o.root.Number < 1 {
 				return cli.Usage(cmd, "--partition %d: partitions are numbered from 1", o.root.Number)
+			}
+			if cmd.Flags().Changed("label") && o.root.Label == "" {
+				return cli.Usage(cmd, "--label: a label is missing")
+			}
+			if args[0] == "" {
+				return cli.Usage(cmd, "the image's name is empty")
 			}
 			if o.json && o.quiet {
 				return cli.Usage(cmd, "--json and --quiet contradict each other")

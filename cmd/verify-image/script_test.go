@@ -149,12 +149,10 @@ func twoRoots(t *testing.T, dir string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			label := data[1024+0x78 : 1024+0x88] // s_volume_name
-			clear(label)
-			copy(label, labels[i])
 			if _, err := f.WriteAt(data, int64(1+8*i)<<20); err != nil {
 				t.Fatal(err)
 			}
+			testimage.DebugfsWrite(t, path, int64(1+8*i)<<20, "set_super_value volume_name "+labels[i])
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)

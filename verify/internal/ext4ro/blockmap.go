@@ -31,6 +31,8 @@ type Map struct {
 	Holes     bool   // some of the content is not on the disk: it reads as zeros
 	Unwritten bool   // some of it is reserved on the disk, and reads as zeros whatever is there
 	runs      []run
+	all       []run // those without data as well, and the blocks of the map itself (file is 0)
+	beyond    bool  // data lies past the end of the content
 }
 
 // Plain says that every byte of the content is on the disk and means what it says.
@@ -38,17 +40,20 @@ func (m *Map) Plain() bool { return !m.Holes && !m.Unwritten }
 
 // Map walks the map of an inode's blocks. A map that contradicts itself, or leads out of the file system, is an error that wraps
 // ErrCorrupt.
-func (fs *FS) Map(in *Inode) (*Map, error) {
+func (fs *FS) Map(in *Inode) (*Map, error) { return fs.auditMap(in, nil) }
+
+// auditMap is Map that also judges what does not keep the map from being walked, and tells note of it.
+func (fs *FS) auditMap(in *Inode, note func(object, format string, args ...any)) (*Map, error) {
 	if in.Flags&FlagInlineData != 0 {
 		return nil, fmt.Errorf("inode %d: the content is inside the inode, not in blocks", in.Ino)
 	}
 	if in.Size > uint64(fs.BlockSize)<<32 { // file block numbers have 32 bits
 		return nil, fmt.Errorf("inode %d: %w: a size of %d bytes", in.Ino, ErrCorrupt, in.Size)
 	}
-	w := &mapper{fs: fs, in: in, m: &Map{Blocks: (in.Size + uint64(fs.BlockSize) - 1) / uint64(fs.BlockSize)}}
+	w := &mapper{fs: fs, in: in, note: note, m: &Map{Blocks: (in.Size + uint64(fs.BlockSize) - 1) / uint64(fs.BlockSize)}}
 	var err error
 	if in.Flags&FlagExtents != 0 {
-		err = w.extents(in.block, -1)
+		err = w.extents(in.block, -1, 0)
 	} else {
 		err = w.indirect()
 	}
@@ -66,6 +71,7 @@ type mapper struct {
 	m     *Map
 	next  uint64 // the first file block that was not met yet
 	nodes int
+	note  func(object, format string, args ...any) // nil: nobody listens
 }
 
 func (w *mapper) corrupt(format string, args ...any) error {
@@ -88,10 +94,15 @@ func (w *mapper) add(file, disk, blocks uint64, unwritten bool) error {
 	}
 	w.gap(file)
 	w.next = file + blocks
+	if file+blocks > 1<<32 {
+		return w.corrupt("file block %d is the last of %d: block numbers have 32 bits", file, blocks)
+	}
+	w.m.all = append(w.m.all, run{file, disk, blocks})
 	if unwritten {
 		w.m.Unwritten = w.m.Unwritten || file < w.m.Blocks
 		return nil
 	}
+	w.m.beyond = w.m.beyond || file+blocks-1 > w.in.Size/uint64(w.fs.BlockSize)
 	w.m.Mapped += blocks
 	if w.m.Mapped > w.fs.BlocksCount {
 		return w.corrupt("more blocks than the file system has")
@@ -116,11 +127,29 @@ func (w *mapper) node(block uint64) ([]byte, error) {
 	if _, err := w.fs.r.ReadAt(buf, int64(block)*w.fs.BlockSize); err != nil {
 		return nil, fmt.Errorf("inode %d: block map: block %d: %w", w.in.Ino, block, err)
 	}
+	w.m.all = append(w.m.all, run{0, block, 1})
 	return buf, nil
 }
 
-// extents walks a node of an extent tree; depth is what its parent promises, -1 for the root.
-func (w *mapper) extents(node []byte, depth int) error {
+// checkNode compares the checksum behind the entries of an extent node that is a block of its own.
+func (w *mapper) checkNode(node []byte, block uint64) {
+	if w.note == nil || !w.fs.checksums() {
+		return
+	}
+	c := &cursor{node}
+	c.skip(2 + 2) // eh_magic, eh_entries
+	end := entrySize * (1 + int(c.u16()))
+	if end+4 > len(node) {
+		return // the header cannot be, which is found next
+	}
+	got, want := binary.LittleEndian.Uint32(node[end:]), uint32(w.in.seed(w.fs.Superblock).bytes(node[:end]))
+	if got != want {
+		w.note(fmt.Sprintf("inode %d", w.in.Ino), "the checksum of its extents in block %d is 0x%08x, that of what they are is 0x%08x", block, got, want)
+	}
+}
+
+// extents walks a node of an extent tree; depth is what its parent promises, -1 for the root, and first the file block it promises.
+func (w *mapper) extents(node []byte, depth int, first uint64) error {
 	c := &cursor{node}
 	magic, entries, capacity, has := c.u16(), int(c.u16()), int(c.u16()), int(c.u16())
 	c.skip(4) // eh_generation
@@ -129,10 +158,15 @@ func (w *mapper) extents(node []byte, depth int) error {
 		return w.corrupt("an extent header with the magic number 0x%04x", magic)
 	case has > extentMaxDepth || depth >= 0 && has != depth:
 		return w.corrupt("an extent node of depth %d where %d belongs", has, depth)
-	case entries > capacity || capacity > len(node)/entrySize-1:
+	case entries > capacity || capacity > len(node)/entrySize-1 || capacity < len(node)/entrySize-3:
 		return w.corrupt("an extent node with %d of %d entries in %d bytes", entries, capacity, len(node))
+	case entries == 0 && (depth >= 0 || has > 0):
+		return w.corrupt("an extent node without entries")
 	}
-	for range entries {
+	for i := range entries {
+		if at := uint64((&cursor{c.rest}).u32()); i == 0 && depth >= 0 && at != first {
+			return w.corrupt("an extent node begins with file block %d, not %d", at, first)
+		}
 		if has == 0 {
 			file, length := uint64(c.u32()), uint64(c.u16())
 			hi, lo := c.u16(), c.u32()
@@ -153,11 +187,13 @@ func (w *mapper) extents(node []byte, depth int) error {
 		if file < w.next {
 			return w.corrupt("file block %d comes twice", file)
 		}
-		child, err := w.node(wide(lo, uint32(hi)))
+		block := wide(lo, uint32(hi))
+		child, err := w.node(block)
 		if err != nil {
 			return err
 		}
-		if err := w.extents(child, has-1); err != nil {
+		w.checkNode(child, block)
+		if err := w.extents(child, has-1, file); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-// Group descriptors and inodes: where an inode is, and what shape it claims to have.
+// Inodes: where they are, and what they say of themselves.
 
 package ext4ro
 
@@ -29,21 +29,35 @@ const (
 	ModeRegular = 0x8000
 	ModeSymlink = 0xA000
 
+	FlagEncrypt    = 0x00000800
 	FlagIndex      = 0x00001000
+	FlagHugeFile   = 0x00040000
 	FlagExtents    = 0x00080000
+	FlagVerity     = 0x00100000
+	FlagEaInode    = 0x00200000
 	FlagInlineData = 0x10000000
+	FlagCasefold   = 0x40000000
 )
 
 // RootIno is the inode of the root directory.
 const RootIno = 2
 
-// Inode is the part of an inode that says how its content is stored.
+// Inode is an inode, less its time stamps.
 type Inode struct {
-	Ino   uint32
-	Mode  uint16 // i_mode
-	Size  uint64 // bytes
-	Flags uint32 // i_flags
-	block []byte // i_block, 60 bytes: extent tree, block map, target of a short symlink
+	Ino        uint32
+	Mode       uint16 // i_mode
+	UID, GID   uint32
+	Size       uint64 // bytes
+	Dtime      uint32
+	Links      uint16
+	Blocks     uint64 // i_blocks, in the unit that its flags say
+	Flags      uint32 // i_flags
+	Generation uint32
+	FileACL    uint64 // i_file_acl: the block of extended attributes, or 0
+	Faddr      uint32 // i_obso_faddr, of no use any more
+	ExtraIsize uint16 // bytes beyond the first 128 that are in use
+	block      []byte // i_block, 60 bytes: extent tree, block map, target of a short symlink
+	raw        []byte // all of it
 }
 
 // Inode reads inode ino.
@@ -55,79 +69,51 @@ func (fs *FS) Inode(ino uint32) (*Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	buf := make([]byte, 128)
+	buf := make([]byte, fs.InodeSize)
 	off := int64(table)*fs.BlockSize + int64((ino-1)%fs.InodesPerGroup)*int64(fs.InodeSize)
 	if _, err := fs.r.ReadAt(buf, off); err != nil {
 		return nil, fmt.Errorf("inode %d: %w", ino, err)
 	}
+	return parseInode(ino, buf), nil
+}
+
+func parseInode(ino uint32, buf []byte) *Inode {
 	c := &cursor{buf}
-	in := &Inode{Ino: ino}
+	in := &Inode{Ino: ino, raw: buf}
 	in.Mode = c.u16()
-	c.skip(2) // i_uid
+	uidLo := c.u16()
 	sizeLo := c.u32()
-	c.skip(4 * 4)     // i_atime, i_ctime, i_mtime, i_dtime
-	c.skip(2 + 2 + 4) // i_gid, i_links_count, i_blocks_lo
+	c.skip(3 * 4) // i_atime, i_ctime, i_mtime
+	in.Dtime = c.u32()
+	gidLo := c.u16()
+	in.Links = c.u16()
+	blocksLo := c.u32()
 	in.Flags = c.u32()
 	c.skip(4) // i_osd1
 	in.block = c.bytes(60)
-	c.skip(4 + 4) // i_generation, i_file_acl_lo
+	in.Generation = c.u32()
+	aclLo := c.u32()
 	in.Size = wide(sizeLo, c.u32())
-	return in, nil
+	in.Faddr = c.u32()
+	in.Blocks = wide(blocksLo, uint32(c.u16()))
+	in.FileACL = wide(aclLo, uint32(c.u16()))
+	in.UID = uint32(uidLo) | uint32(c.u16())<<16
+	in.GID = uint32(gidLo) | uint32(c.u16())<<16
+	c.skip(2 + 2) // l_i_checksum_lo, l_i_reserved
+	if len(c.rest) >= 2 {
+		in.ExtraIsize = c.u16()
+	}
+	return in
 }
 
 // inodeTable returns the first block of the inode table of a group.
 func (fs *FS) inodeTable(group uint32) (uint64, error) {
-	buf := make([]byte, fs.DescSize)
-	block := fs.descBlock(group / fs.DescsPerBlock())
-	off := int64(block)*fs.BlockSize + int64(group%fs.DescsPerBlock())*int64(fs.DescSize)
-	if _, err := fs.r.ReadAt(buf, off); err != nil {
-		return 0, fmt.Errorf("group %d: descriptor: %w", group, err)
+	g, err := fs.group(group)
+	if err != nil {
+		return 0, err
 	}
-	c := &cursor{buf}
-	c.skip(4 + 4) // bg_block_bitmap_lo, bg_inode_bitmap_lo
-	table := uint64(c.u32())
-	if fs.DescSize >= 64 {
-		c.skip(0x28 - 0x0C) // bg_free_blocks_count_lo … bg_inode_bitmap_hi
-		table |= uint64(c.u32()) << 32
+	if !g.tableFits(fs.Superblock) {
+		return 0, fmt.Errorf("group %d: descriptor: %w: the inode table begins at block %d of %d", group, ErrCorrupt, g.inodeTable, fs.BlocksCount)
 	}
-	tableBytes := int64(fs.InodesPerGroup) * int64(fs.InodeSize)
-	if table == 0 || table+uint64((tableBytes+fs.BlockSize-1)/fs.BlockSize) > fs.BlocksCount || table > fs.BlocksCount {
-		return 0, fmt.Errorf("group %d: descriptor: %w: the inode table begins at block %d of %d", group, ErrCorrupt, table, fs.BlocksCount)
-	}
-	return table, nil
-}
-
-// descBlock returns the block that holds the n-th block of group descriptors.
-func (fs *FS) descBlock(n uint32) uint64 {
-	if fs.FeatureIncompat&IncompatMetaBg == 0 || n < fs.FirstMetaBg {
-		return uint64(fs.DescTable()/fs.BlockSize) + uint64(n)
-	}
-	group := uint64(n) * uint64(fs.DescsPerBlock()) // the first group of the meta group carries its descriptors
-	block := uint64(fs.FirstDataBlock) + group*uint64(fs.BlocksPerGroup)
-	if fs.hasSuper(uint32(group)) {
-		block++
-	}
-	return block
-}
-
-// hasSuper says whether a group begins with a copy of the superblock.
-func (fs *FS) hasSuper(group uint32) bool {
-	switch {
-	case group == 0:
-		return true
-	case fs.FeatureCompat&CompatSparseSuper2 != 0:
-		return group == fs.BackupBgs[0] || group == fs.BackupBgs[1]
-	case fs.FeatureRoCompat&RoCompatSparseSuper == 0 || group == 1:
-		return true
-	}
-	for _, base := range []uint32{3, 5, 7} {
-		n := group
-		for n%base == 0 {
-			n /= base
-		}
-		if n == 1 {
-			return true
-		}
-	}
-	return false
+	return g.inodeTable, nil
 }

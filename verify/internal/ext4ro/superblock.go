@@ -17,7 +17,11 @@ var (
 
 // Feature bits, with the kernel's names less EXT4_FEATURE_.
 const (
+	CompatHasJournal   = 0x0004
+	CompatResizeInode  = 0x0010
+	CompatDirIndex     = 0x0020
 	CompatSparseSuper2 = 0x0200
+	CompatOrphanFile   = 0x1000
 
 	IncompatCompression = 0x00001
 	IncompatFiletype    = 0x00002
@@ -36,9 +40,15 @@ const (
 	IncompatEncrypt     = 0x10000
 	IncompatCasefold    = 0x20000
 
-	RoCompatSparseSuper  = 0x0001
-	RoCompatBigalloc     = 0x0200
-	RoCompatMetadataCsum = 0x0400
+	RoCompatSparseSuper   = 0x00001
+	RoCompatHugeFile      = 0x00008
+	RoCompatGdtCsum       = 0x00010
+	RoCompatExtraIsize    = 0x00040
+	RoCompatQuota         = 0x00100
+	RoCompatBigalloc      = 0x00200
+	RoCompatMetadataCsum  = 0x00400
+	RoCompatVerity        = 0x08000
+	RoCompatOrphanPresent = 0x10000
 )
 
 // StateErrors is the bit of s_state that says that the kernel or e2fsck has seen damage.
@@ -70,6 +80,26 @@ type Superblock struct {
 	FirstMetaBg     uint32
 	BackupBgs       [2]uint32
 	Groups          uint32
+
+	CreatorOS         uint32
+	FirstIno          uint32
+	UUID              [16]byte
+	ReservedGDTBlocks uint16
+	JournalUUID       [16]byte
+	JournalInum       uint32
+	JournalDev        uint32
+	LastOrphan        uint32
+	HashSeed          [4]uint32
+	MinExtraIsize     uint16 // bytes
+	WantExtraIsize    uint16 // bytes
+	Flags             uint32
+	MMPBlock          uint64
+	ChecksumType      uint8
+	ErrorCount        uint32
+	QuotaInums        [3]uint32 // of users, groups, projects
+	ChecksumSeed      uint32
+	OrphanFileInum    uint32
+	raw               []byte // all of it, 1024 bytes
 }
 
 // ReadSuperblock reads the primary superblock of a file system that begins at offset 0 of r and has size bytes to live in. A
@@ -110,26 +140,53 @@ func parseSuperblock(buf []byte) (*Superblock, error) {
 		return nil, fmt.Errorf("%w: the magic number is 0x%04x, not 0x%04x", ErrNotExt, magic, superMagic)
 	}
 	sb.State = c.u16()
-	c.skip(2 + 2 + 4 + 4 + 4) // s_errors, s_minor_rev_level, s_lastcheck, s_checkinterval, s_creator_os
+	c.skip(2 + 2 + 4 + 4) // s_errors, s_minor_rev_level, s_lastcheck, s_checkinterval
+	sb.CreatorOS = c.u32()
 	sb.RevLevel = c.u32()
-	c.skip(2 + 2 + 4) // s_def_resuid, s_def_resgid, s_first_ino
+	c.skip(2 + 2) // s_def_resuid, s_def_resgid
+	sb.FirstIno = c.u32()
 	sb.InodeSize = c.u16()
 	c.skip(2) // s_block_group_nr
 	sb.FeatureCompat = c.u32()
 	sb.FeatureIncompat = c.u32()
 	sb.FeatureRoCompat = c.u32()
-	c.skip(16 + 16 + 64 + 4)  // s_uuid, s_volume_name, s_last_mounted, s_algorithm_usage_bitmap
-	c.skip(1 + 1 + 2)         // s_prealloc_blocks, s_prealloc_dir_blocks, s_reserved_gdt_blocks
-	c.skip(16 + 4 + 4 + 4)    // s_journal_uuid, s_journal_inum, s_journal_dev, s_last_orphan
-	c.skip(16 + 1 + 1)        // s_hash_seed, s_def_hash_version, s_jnl_backup_type
-	sb.DescSize = c.u16()     // s_desc_size
-	c.skip(4)                 // s_default_mount_opts
-	sb.FirstMetaBg = c.u32()  // s_first_meta_bg
-	c.skip(4 + 17*4)          // s_mkfs_time, s_jnl_blocks
-	blocksHi := c.u32()       // s_blocks_count_hi, at 0x150
-	c.skip(0x24C - 0x154)     // s_r_blocks_count_hi … s_overhead_clusters
+	copy(sb.UUID[:], c.bytes(16))
+	c.skip(16 + 64 + 4 + 1 + 1) // s_volume_name, s_last_mounted, s_algorithm_usage_bitmap, s_prealloc_blocks, s_prealloc_dir_blocks
+	sb.ReservedGDTBlocks = c.u16()
+	copy(sb.JournalUUID[:], c.bytes(16))
+	sb.JournalInum = c.u32()
+	sb.JournalDev = c.u32()
+	sb.LastOrphan = c.u32()
+	for i := range sb.HashSeed {
+		sb.HashSeed[i] = c.u32()
+	}
+	c.skip(1 + 1) // s_def_hash_version, s_jnl_backup_type
+	sb.DescSize = c.u16()
+	c.skip(4) // s_default_mount_opts
+	sb.FirstMetaBg = c.u32()
+	c.skip(4 + 17*4)    // s_mkfs_time, s_jnl_blocks
+	blocksHi := c.u32() // s_blocks_count_hi, at 0x150
+	c.skip(4 + 4)       // s_r_blocks_count_hi, s_free_blocks_count_hi
+	sb.MinExtraIsize = c.u16()
+	sb.WantExtraIsize = c.u16()
+	sb.Flags = c.u32()
+	c.skip(2 + 2) // s_raid_stride, s_mmp_interval
+	sb.MMPBlock = c.u64()
+	c.skip(4 + 1) // s_raid_stripe_width, s_log_groups_per_flex
+	sb.ChecksumType = c.u8()
+	c.skip(0x194 - 0x176) // s_encryption_level … s_snapshot_list
+	sb.ErrorCount = c.u32()
+	c.skip(0x240 - 0x198) // s_first_error_time … s_mount_opts
+	sb.QuotaInums[0], sb.QuotaInums[1] = c.u32(), c.u32()
+	c.skip(4)                 // s_overhead_clusters
 	sb.BackupBgs[0] = c.u32() // s_backup_bgs
 	sb.BackupBgs[1] = c.u32()
+	c.skip(0x26C - 0x254) // s_encrypt_algos … s_lpf_ino
+	sb.QuotaInums[2] = c.u32()
+	sb.ChecksumSeed = c.u32()
+	c.skip(0x280 - 0x274) // s_wtime_hi … s_encoding_flags
+	sb.OrphanFileInum = c.u32()
+	sb.raw = buf
 
 	if sb.RevLevel == 0 { // EXT4_GOOD_OLD_REV has neither features nor a size of inodes
 		sb.InodeSize, sb.FeatureCompat, sb.FeatureIncompat, sb.FeatureRoCompat = 128, 0, 0, 0
