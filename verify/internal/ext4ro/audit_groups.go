@@ -148,41 +148,54 @@ func (a *Audit) bitmap(key bitmapKey) ([]byte, error) {
 	return b, nil
 }
 
-// inUse says whether the group's flags, and then its bitmap, have a place in use.
-func (a *Audit) inUse(key bitmapKey, place uint32) (bool, error) {
+// inUse says whether the group's flags, and then its bitmap, have all places in use that begin with first and end before end, and
+// which of them is the first that is not.
+func (a *Audit) inUse(key bitmapKey, first, end uint32) (free uint32, all bool, err error) {
 	g := a.groups[key.group]
 	if a.fs.FeatureRoCompat&(RoCompatGdtCsum|RoCompatMetadataCsum) != 0 { // the flags mean nothing without a checksum over them
-		if key.inodes && (g.flags&groupInodeUninit != 0 || place >= a.fs.InodesPerGroup-min(g.itableUnused, a.fs.InodesPerGroup)) {
-			return false, nil
+		if key.inodes && (g.flags&groupInodeUninit != 0 || end > a.fs.InodesPerGroup-min(g.itableUnused, a.fs.InodesPerGroup)) {
+			return first, false, nil
 		}
 		if !key.inodes && g.flags&groupBlockUninit != 0 {
-			return false, nil
+			return first, false, nil
 		}
 	}
 	b, err := a.bitmap(key)
 	if err != nil || b == nil {
-		return b == nil, err
+		return 0, true, err // it was noted that there is no bitmap
 	}
-	return b[place/8]>>(place%8)&1 != 0, nil
+	for place := first; place < end; place++ {
+		if b[place/8]>>(place%8)&1 == 0 {
+			return place, false, nil
+		}
+	}
+	return 0, true, nil
 }
 
 // blocksInUse notes a block of some that the bitmaps have as free: the kernel would give it to somebody else.
 func (a *Audit) blocksInUse(object string, first, n uint64) error {
 	sb := a.fs.Superblock
-	for b := first; b < first+n; b++ {
-		rel := b - uint64(sb.FirstDataBlock)
-		key := bitmapKey{group: uint32(rel / uint64(sb.BlocksPerGroup))}
-		if b < uint64(sb.FirstDataBlock) || int(key.group) >= len(a.groups) {
+	perGroup, cluster := uint64(sb.BlocksPerGroup), uint64(sb.ClusterBlocks)
+	for end := first + n; first < end; {
+		if first < uint64(sb.FirstDataBlock) || end > sb.BlocksCount {
 			return nil // it was noted
 		}
-		used, err := a.inUse(key, uint32(rel%uint64(sb.BlocksPerGroup))/sb.ClusterBlocks)
+		rel := first - uint64(sb.FirstDataBlock)
+		key := bitmapKey{group: uint32(rel / perGroup)}
+		if int(key.group) >= len(a.groups) {
+			return nil
+		}
+		at := rel % perGroup
+		here := min(end-first, perGroup-at)
+		free, all, err := a.inUse(key, uint32(at/cluster), uint32((at+here+cluster-1)/cluster))
 		if err != nil {
 			return err
 		}
-		if !used {
-			a.note(object, "its block %d is marked as free", b)
+		if !all {
+			a.note(object, "block %d of it is marked as free", first-at+uint64(free)*cluster)
 			return nil
 		}
+		first += here
 	}
 	return nil
 }

@@ -94,7 +94,8 @@ func (in *Inode) checksum(sb *Superblock) (got, want uint32) {
 // allocated notes an inode that the inode bitmap has as free.
 func (a *Audit) allocated(in *Inode) error {
 	sb := a.fs.Superblock
-	used, err := a.inUse(bitmapKey{(in.Ino - 1) / sb.InodesPerGroup, true}, (in.Ino-1)%sb.InodesPerGroup)
+	place := (in.Ino - 1) % sb.InodesPerGroup
+	_, used, err := a.inUse(bitmapKey{(in.Ino - 1) / sb.InodesPerGroup, true}, place, place+1)
 	if err == nil && !used {
 		a.note(fmt.Sprintf("inode %d", in.Ino), "it is marked as free")
 	}

@@ -112,31 +112,40 @@ func (a *Audit) orphanFile() error {
 		return fmt.Errorf("%s: %d blocks: more than %d are not read", object, m.Blocks, maxOrphanBlocks)
 	}
 	for _, r := range m.runs {
-		for n := r.disk; n < r.disk+r.blocks; n++ {
-			block, err := a.block(n)
-			if err != nil {
-				return err
-			}
-			end := len(block) - orphanTail
-			c := &cursor{block[end:]}
-			if magic := c.u32(); magic != orphanMagic {
-				a.note(object, "block %d has the magic number 0x%08x, not 0x%08x", n, magic, orphanMagic)
-				continue
-			}
-			if sb.checksums() {
-				if sum, want := c.u32(), uint32(got.in.seed(sb).u64(n).bytes(block[:end])); sum != want {
-					a.note(object, "block %d has the checksum 0x%08x, that of what it holds is 0x%08x", n, sum, want)
-				}
-			}
-			for e := (&cursor{block[:end]}); len(e.rest) >= 4; {
-				if ino := e.u32(); ino != 0 && sb.FeatureRoCompat&RoCompatOrphanPresent == 0 {
-					a.note(object, "block %d names inode %d, and the superblock says that none is", n, ino)
-					break
-				}
-			}
+		content := make([]byte, int64(r.blocks)*sb.BlockSize)
+		if _, err := a.fs.r.ReadAt(content, int64(r.disk)*sb.BlockSize); err != nil {
+			return fmt.Errorf("%s: block %d: %w", object, r.disk, err)
+		}
+		for i := range r.blocks {
+			a.orphanBlock(got.in, r.disk+i, content[int64(i)*sb.BlockSize:][:sb.BlockSize])
 		}
 	}
 	return nil
+}
+
+// orphanBlock judges a block of the orphan file: numbers of inodes, and at its end a magic number and a checksum.
+func (a *Audit) orphanBlock(file *Inode, n uint64, block []byte) {
+	const object = "orphan file"
+	sb, end := a.fs.Superblock, len(block)-orphanTail
+	c := &cursor{block[end:]}
+	if magic := c.u32(); magic != orphanMagic {
+		a.note(object, "block %d has the magic number 0x%08x, not 0x%08x", n, magic, orphanMagic)
+		return
+	}
+	if sb.checksums() {
+		if sum, want := c.u32(), uint32(file.seed(sb).u64(n).bytes(block[:end])); sum != want {
+			a.note(object, "block %d has the checksum 0x%08x, that of what it holds is 0x%08x", n, sum, want)
+		}
+	}
+	if sb.FeatureRoCompat&RoCompatOrphanPresent != 0 {
+		return // it is known that there are some
+	}
+	for e := (&cursor{block[:end]}); len(e.rest) >= 4; {
+		if ino := e.u32(); ino != 0 {
+			a.note(object, "block %d names inode %d, and the superblock says that none is", n, ino)
+			return
+		}
+	}
 }
 
 // mmp judges the block by which two machines that mount the same disk would see each other.

@@ -123,6 +123,53 @@ func subsequence(some, all []string) bool {
 	return len(some) == 0
 }
 
+func TestEveryNameIsWhereItsHashIsLookedFor(t *testing.T) {
+	for _, alg := range []string{"legacy", "half_md4", "tea"} {
+		for _, unsigned := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, unsigned %v", alg, unsigned), func(t *testing.T) {
+				path := testimage.Ext4(t, testimage.Options{Profile: testimage.ProfileNamed("nixos-1k"), StorePaths: -1, Size: 4 << 20, Inodes: 900,
+					HashAlg: alg, UnsignedHash: unsigned, Fill: func(dir string) error {
+						if err := os.Mkdir(dir+"/hashed", 0o755); err != nil {
+							return err
+						}
+						for i := range 600 {
+							name := fmt.Sprintf("%03d-%s", i, strings.Repeat("n\xc3\xa4\xff", i%60)) // of 4 to 244 bytes, not all of them ASCII
+							if err := os.WriteFile(dir+"/hashed/"+name, nil, 0o644); err != nil {
+								return err
+							}
+						}
+						return nil
+					}})
+				data, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				audit := func() []Damage {
+					fs, err := Open(bytes.NewReader(data), int64(len(data)))
+					if err != nil {
+						t.Fatal(err)
+					}
+					a := NewAudit(fs)
+					if err := a.Whole(); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := a.Child(RootIno, "hashed", nil); err != nil {
+						t.Fatal(err)
+					}
+					return a.Take()
+				}
+				if found := audit(); len(found) > 0 {
+					t.Fatalf("%d findings, first %v", len(found), found[0])
+				}
+				data[1024+0xEC] ^= 1 // s_hash_seed
+				if found := audit(); len(found) < 10 && alg != "legacy" {
+					t.Errorf("with another seed: %v", found)
+				}
+			})
+		}
+	}
+}
+
 // FuzzDecode changes one byte run of an image: whatever comes of it, decoding ends without a panic.
 func FuzzDecode(f *testing.F) {
 	var images [][]byte
@@ -146,6 +193,18 @@ func FuzzDecode(f *testing.F) {
 			_ = fs.CheckDirectory(ino)
 			if in, err := fs.Inode(ino); err == nil {
 				_, _ = fs.Map(in)
+			}
+		}
+		a := NewAudit(fs)
+		_ = a.Whole()
+		for _, name := range []string{"lost+found", "hashed", "holed", "full"} {
+			if in, err := a.Child(RootIno, name, nil); err == nil && in.Mode&ModeType == ModeDir {
+				_, _ = a.Child(in.Ino, "a-name-123", nil)
+			}
+		}
+		for _, d := range a.Take() {
+			if d.Object == "" || d.Text == "" {
+				t.Errorf("damage without a name: %q", d)
 			}
 		}
 	})
