@@ -211,6 +211,12 @@ func damages(blockSize int) []struct {
 		{"too many reserved descriptor blocks", debugfs("set_super_value reserved_gdt_blocks 2000")},
 		{"an orphan file that is none", debugfs("set_super_value orphan_file_inum 3")},
 		{"inodes that need more room than they have", debugfs("set_super_value min_extra_isize 200")},
+		{"clusters that are no blocks", debugfs("set_super_value log_cluster_size 3")},
+		{"more clusters in a group than blocks", debugfs("set_super_value clusters_per_group 3")},
+		{"a file system of the Hurd", debugfs("set_super_value creator_os 1")},
+		{"a quota file without quotas", debugfs("set_super_value usr_quota_inum 70000")},
+		{"more reserved blocks than blocks", debugfs("set_super_value r_blocks_count 70000")},
+		{"a directory that says it has too many links to count", debugfs("set_inode_field /var/lib links_count 1")},
 		{"an unknown feature", debugfs("set_super_value feature_incompat 0x80202c2")},
 		{"a file type that is another's in the directory", func(t *testing.T, path string) {
 			patchEntry(t, path, bs, "/var/lib", "bootstrap", func(e []byte) { e[7] = 1 })

@@ -21,6 +21,7 @@ const (
 	firstInoMin    = 11  // EXT4_GOOD_OLD_FIRST_INO
 	goodOldInode   = 128 // EXT4_GOOD_OLD_INODE_SIZE
 	superChecksum  = 0x3FC
+	creatorHurd    = 1 // its inodes have other things where those of Linux have halves of numbers
 )
 
 func (a *Audit) superblock() {
@@ -45,7 +46,10 @@ func (a *Audit) superblock() {
 	must(sb.FeatureIncompat&^knownIncompat == 0, "incompatible features 0x%x, which no kernel mounts", sb.FeatureIncompat&^knownIncompat)
 	must(sb.FeatureRoCompat&^knownRoCompat == 0, "features 0x%x, with which no kernel mounts it for writing", sb.FeatureRoCompat&^knownRoCompat)
 	must(sb.RevLevel <= 1, "s_rev_level is %d", sb.RevLevel)
-	must(sb.CreatorOS <= 4, "s_creator_os is %d", sb.CreatorOS)
+	must(sb.CreatorOS <= 4 && (sb.CreatorOS != creatorHurd || !has(0, Incompat64bit, 0) && !sb.checksums()), "s_creator_os is %d", sb.CreatorOS)
+	must(has(0, 0, RoCompatBigalloc) || sb.ownClusters, "clusters that are not blocks, without bigalloc")
+	must(sb.ReservedBlocks <= sb.BlocksCount/2, "%d of %d blocks are reserved", sb.ReservedBlocks, sb.BlocksCount)
+	must(has(0, 0, RoCompatQuota) || sb.QuotaInums == [3]uint32{}, "quota files (inodes %d) without quota", sb.QuotaInums)
 	must(sb.RevLevel == 0 || sb.FirstIno >= firstInoMin && sb.FirstIno <= sb.InodesCount, "s_first_ino is %d of %d", sb.FirstIno, sb.InodesCount)
 	must(sb.InodesPerGroup%8 == 0, "%d inodes per group", sb.InodesPerGroup)
 	must(sb.BlocksPerGroup%8 == 0 && sb.BlocksPerGroup >= 256, "%d blocks per group", sb.BlocksPerGroup)

@@ -99,6 +99,8 @@ type Superblock struct {
 	QuotaInums        [3]uint32 // of users, groups, projects
 	ChecksumSeed      uint32
 	OrphanFileInum    uint32
+	ReservedBlocks    uint64
+	ownClusters       bool   // s_log_cluster_size and s_clusters_per_group say what the same fields of blocks say
 	raw               []byte // all of it, 1024 bytes
 }
 
@@ -128,7 +130,8 @@ func parseSuperblock(buf []byte) (*Superblock, error) {
 	var sb Superblock
 	sb.InodesCount = c.u32()
 	blocksLo := c.u32()
-	c.skip(4 + 4 + 4) // s_r_blocks_count_lo, s_free_blocks_count_lo, s_free_inodes_count
+	reservedLo := c.u32()
+	c.skip(4 + 4) // s_free_blocks_count_lo, s_free_inodes_count
 	sb.FirstDataBlock = c.u32()
 	logBlockSize := c.u32()
 	logClusterSize := c.u32()
@@ -166,7 +169,8 @@ func parseSuperblock(buf []byte) (*Superblock, error) {
 	sb.FirstMetaBg = c.u32()
 	c.skip(4 + 17*4)    // s_mkfs_time, s_jnl_blocks
 	blocksHi := c.u32() // s_blocks_count_hi, at 0x150
-	c.skip(4 + 4)       // s_r_blocks_count_hi, s_free_blocks_count_hi
+	reservedHi := c.u32()
+	c.skip(4) // s_free_blocks_count_hi
 	sb.MinExtraIsize = c.u16()
 	sb.WantExtraIsize = c.u16()
 	sb.Flags = c.u32()
@@ -192,10 +196,11 @@ func parseSuperblock(buf []byte) (*Superblock, error) {
 		sb.InodeSize, sb.FeatureCompat, sb.FeatureIncompat, sb.FeatureRoCompat = 128, 0, 0, 0
 	}
 	if sb.FeatureIncompat&Incompat64bit != 0 {
-		sb.BlocksCount = wide(blocksLo, blocksHi)
+		sb.BlocksCount, sb.ReservedBlocks = wide(blocksLo, blocksHi), wide(reservedLo, reservedHi)
 	} else {
-		sb.BlocksCount, sb.DescSize = uint64(blocksLo), 32
+		sb.BlocksCount, sb.ReservedBlocks, sb.DescSize = uint64(blocksLo), uint64(reservedLo), 32
 	}
+	sb.ownClusters = logClusterSize == logBlockSize && clustersPerGroup == sb.BlocksPerGroup
 	if logBlockSize > maxLogBlockSize {
 		return nil, fmt.Errorf("superblock: %w: s_log_block_size is %d, more than %d", ErrCorrupt, logBlockSize, maxLogBlockSize)
 	}
