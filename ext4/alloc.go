@@ -280,6 +280,9 @@ func (tx *Tx) loadInodes(g Group, d format.GroupDesc) (bitmap, error) {
 	if free := bitmap(block).zeros(tx.inodesPerGroup); free != d.FreeInodes() {
 		return nil, corruptf("group %d: inode bitmap has %d free inodes, the descriptor %d", g, free, d.FreeInodes())
 	}
+	if used := bitmap(block).next(true, tx.initialised(d), tx.inodesPerGroup); used < tx.inodesPerGroup {
+		return nil, corruptf("group %d: inode bitmap: inode %d is in use, but the descriptor says that it never was", g, used)
+	}
 	s.inodesChecked = true
 	return block, nil
 }

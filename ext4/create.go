@@ -70,7 +70,16 @@ func (tx *Tx) checkReplace(loc location) error {
 	if !loc.node.flag(format.InodeExtents) {
 		return unsupportedf("inode %d: its blocks are mapped by indirect blocks, which are not written yet", loc.node.ino)
 	}
-	return tx.checkMutable(loc.node)
+	if err := tx.checkMutable(loc.node); err != nil {
+		return err
+	}
+	if err := tx.checkMapped(loc.node); err != nil {
+		return err
+	}
+	if format.ILinksCount.Get(loc.node.Inode) > 1 { // the name will lead to another inode
+		return tx.vetDir(loc.dir, loc.name)
+	}
+	return nil
 }
 
 // replaceFile gives a name another content. An inode with other names is left to them.

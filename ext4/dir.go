@@ -3,8 +3,6 @@ package ext4
 // This file reads directories block by block, hashed ones too: the nodes of an index look like free entries.
 
 import (
-	"strings"
-
 	"boringboot/ext4/internal/format"
 )
 
@@ -118,19 +116,24 @@ func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) 
 	return nil
 }
 
-// entries calls visit for every name in a directory but "." and "..". A name that is part of no path is an error: whoever walks
-// the tree would be led astray.
+// entries calls visit for every name in a directory but "." and "..". A name that is part of no path, or there twice, is an error:
+// whoever walks the tree would be led astray.
 func (v *view) entries(n node, visit func(name string, d format.Dirent) error) error {
-	return v.each(n, func(d format.Dirent) (bool, error) {
-		name := string(d.Name)
-		switch {
-		case name == "." || name == "..":
-			return false, nil
-		case name == "" || strings.ContainsAny(name, "/\x00"):
-			return false, corruptf("inode %d: the name %q in a directory", n.ino, name)
+	count, err := v.dirBlocks(n)
+	if err != nil {
+		return err
+	}
+	c := v.newDirCheck(n)
+	for fb := FileBlock(0); fb < count; fb++ {
+		_, data, _, err := v.dirBlock(n, fb)
+		if err == nil {
+			err = c.block(fb, data, func(d format.Dirent) error { return visit(string(d.Name), d) })
 		}
-		return false, visit(name, d)
-	})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // find looks a name up. Through the index where there is one, else block by block.

@@ -142,7 +142,7 @@ func (fsys *FS) ReadLink(name string) (string, error) {
 	return read(fsys, func(v *view) (string, error) { return v.readLink(name) })
 }
 
-// ReadDir lists a directory, sorted by name.
+// ReadDir lists a directory, sorted by name. Where it is damaged there are the entries up to the damage, and the error.
 func (fsys *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	return read(fsys, func(v *view) ([]fs.DirEntry, error) { return v.readDir(name) })
 }

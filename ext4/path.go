@@ -83,7 +83,7 @@ func (w *walker) walk(follow bool) (location, error) {
 		if !ok {
 			return w.notThere(dir)
 		}
-		child, err := w.v.inode(ino)
+		child, err := w.v.named(ino)
 		if err != nil {
 			return location{}, err
 		}

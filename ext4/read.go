@@ -48,16 +48,16 @@ func (v *view) readDir(name string) ([]fs.DirEntry, error) {
 	}
 	list, err := v.dirEntries(loc.node)
 	if err != nil {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+		err = &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
-	return list, nil
+	return list, err
 }
 
-// dirEntries lists a directory, sorted by name.
+// dirEntries lists a directory, sorted by name. Besides an error there are the entries before it.
 func (v *view) dirEntries(n node) ([]fs.DirEntry, error) {
 	var list []fs.DirEntry
 	err := v.entries(n, func(name string, d format.Dirent) error {
-		child, err := v.inode(d.Ino)
+		child, err := v.named(d.Ino)
 		if err != nil {
 			return err
 		}
@@ -106,9 +106,9 @@ func (v *view) open(name string) (fs.File, error) {
 	if loc.node.Type() == format.ModeDir {
 		list, err := v.dirEntries(loc.node)
 		if err != nil {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+			err = &fs.PathError{Op: "readdir", Path: name, Err: err}
 		}
-		return &openDir{path: name, info: info, list: list}, nil
+		return &openDir{path: name, info: info, list: list, err: err}, nil
 	}
 	// The inode's bytes are kept as they are now.
 	return &openFile{v: v, node: node{loc.node.ino, slices.Clone(loc.node.Inode)}, path: name, info: info}, nil
@@ -176,6 +176,7 @@ type openDir struct {
 	path string
 	info fileInfo
 	list []fs.DirEntry
+	err  error // where the list broke off
 }
 
 func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
@@ -188,8 +189,14 @@ func (d *openDir) Read([]byte) (int, error) {
 // ReadDir is fs.ReadDirFile's.
 func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
 	if n <= 0 {
-		n = len(d.list)
-	} else if len(d.list) == 0 {
+		out := d.list
+		d.list = nil
+		return out, d.err
+	}
+	if len(d.list) == 0 {
+		if d.err != nil {
+			return nil, d.err
+		}
 		return nil, io.EOF
 	}
 	n = min(n, len(d.list))

@@ -11,6 +11,9 @@ import (
 )
 
 func (v *view) checkSystemInodes() error {
+	if err := v.checkRoot(); err != nil {
+		return err
+	}
 	if _, err := v.openJournal(); err != nil {
 		return err
 	}
@@ -18,6 +21,33 @@ func (v *view) checkSystemInodes() error {
 		return err
 	}
 	return v.checkResizeInode()
+}
+
+// checkRoot: the root is a directory, and its first block begins as that of the root.
+func (v *view) checkRoot() error {
+	n, err := v.inode(format.RootIno)
+	if err != nil {
+		return err
+	}
+	if n.Type() != format.ModeDir {
+		return corruptf("inode %d: the root is not a directory", n.ino)
+	}
+	if _, err := v.dirBlocks(n); err != nil {
+		return err
+	}
+	if err := v.checkMapped(n); err != nil {
+		return err
+	}
+	_, data, _, err := v.dirBlock(n, 0)
+	if err != nil {
+		return err
+	}
+	if v.hashed(n) {
+		if _, err := format.DXRoot(data, v.metadataCsum); err != nil {
+			return corruptf("inode %d: directory block 0: %w", n.ino, err)
+		}
+	}
+	return v.newDirCheck(n).block(0, data, nil)
 }
 
 // checkOrphanFile reads all of the orphan file: the kernel does so when it mounts, and mounts only if every block is right.
@@ -39,6 +69,9 @@ func (v *view) checkOrphanFile() error {
 		return corruptf("orphan file: inode %d is not a regular file", ino)
 	case size == 0 || size%bs != 0 || size > format.MaxOrphanFileSize:
 		return corruptf("orphan file: inode %d has %d bytes", ino, size)
+	}
+	if err := v.checkMapped(n); err != nil {
+		return fmt.Errorf("orphan file: %w", err)
 	}
 	seed := v.seedOf(n)
 	for fb, end := FileBlock(0), FileBlock(size/bs); fb < end; {

@@ -34,7 +34,10 @@ type Tx struct {
 	data  fileData
 	freed []blockRun
 	gaps  map[Ino]gapHint
-	now   format.Timestamp
+	// Directories, and leaves of hashed ones, that vetDir has looked at.
+	vetted     map[Ino]bool
+	vettedLeaf map[FSBlock]bool
+	now        format.Timestamp
 
 	broken error // of an operation that failed halfway: the transaction cannot be committed any more
 	done   bool
@@ -106,7 +109,7 @@ func (v *view) lastTime() int64 {
 }
 
 func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
-	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, gaps: map[Ino]gapHint{}, now: timestamp(now)}
+	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, gaps: map[Ino]gapHint{}, vetted: map[Ino]bool{}, vettedLeaf: map[FSBlock]bool{}, now: timestamp(now)}
 	tx.data.cache = cache
 	tx.data.over = tx.over
 	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data}
@@ -319,7 +322,7 @@ func (tx *Tx) checkNew(loc location) error {
 	if loc.dir.flag(format.InodeImmutable) {
 		return tx.immutable(loc.dir)
 	}
-	return nil
+	return tx.vetDir(loc.dir, loc.name)
 }
 
 func (tx *Tx) immutable(n node) error {

@@ -4,6 +4,8 @@ package ext4
 // before it is used. Over the device it is the file system, over a transaction's copies it is what the transaction has made.
 
 import (
+	"io/fs"
+
 	"boringboot/ext4/internal/blocks"
 	"boringboot/ext4/internal/format"
 )
@@ -44,6 +46,10 @@ func (v *view) checkDesc(group Group, d format.GroupDesc) error {
 	if flags := format.BGFlags.Get(d); !v.groupCsum && (flags&uninit != 0 || d.ItableUnused() != 0) {
 		return corruptf("group %d: descriptor: flags %#x, %d unused inodes in a file system without uninitialised groups",
 			group, flags, d.ItableUnused())
+	}
+	// The first group has the root, and the last one's end is not what a bitmap that nobody wrote would say.
+	if flags := v.flags(d); group == 0 && flags&uninit != 0 || group == v.groups-1 && flags&format.BGBlockUninit != 0 {
+		return corruptf("group %d: descriptor: flags %#x in the first or last of %d groups", group, flags, v.groups)
 	}
 	for _, p := range []struct {
 		name  string
@@ -129,11 +135,46 @@ func (v *view) checkInode(n node) error {
 		return corruptf("inode %d: in use by a directory, but its link count is %d and its mode %#o",
 			n.ino, format.ILinksCount.Get(n.Inode), format.IMode.Get(n.Inode))
 	}
-	const strange = format.InodeInlineData | format.InodeEncrypt | format.InodeCasefold | format.InodeEAInode
-	if flags := format.IFlags.Get(n.Inode); flags&strange != 0 {
+	if t := format.IDtime.Get(n.Inode); t != 0 {
+		return corruptf("inode %d: in use, but deleted at %d (i_dtime)", n.ino, t)
+	}
+	if at := n.FileACL(); at != 0 && !v.validRange(at, 1) {
+		return corruptf("inode %d: extended attributes at block %d", n.ino, at)
+	}
+	if fileMode(format.IMode.Get(n.Inode))&fs.ModeIrregular != 0 {
+		return corruptf("inode %d: no file type has the mode %#o", n.ino, format.IMode.Get(n.Inode))
+	}
+	return v.checkFlags(n)
+}
+
+// checkFlags: a flag that needs a feature which is off, or another type of file, is what the kernel takes for damage as well.
+func (v *view) checkFlags(n node) error {
+	strange := uint32(format.InodeInlineData | format.InodeEncrypt | format.InodeCasefold | format.InodeEAInode | format.InodeVerity | format.InodeImagic)
+	if !v.sb.HasIncompat(format.IncompatExtents) {
+		strange |= format.InodeExtents
+	}
+	if !v.sb.HasROCompat(format.ROCompatHugeFile) {
+		strange |= format.InodeHugeFile
+	}
+	if !v.dirIndex {
+		strange |= format.InodeIndex
+	}
+	flags := format.IFlags.Get(n.Inode)
+	if flags&strange != 0 {
 		return corruptf("inode %d: flags %#x of a feature that the superblock does not have", n.ino, flags&strange)
 	}
+	if flags&format.InodeIndex != 0 && n.Type() != format.ModeDir {
+		return corruptf("inode %d: an index (flags %#x), but no directory", n.ino, flags)
+	}
 	return nil
+}
+
+// named reads the inode that a directory entry leads to: not one of the file system's own.
+func (v *view) named(ino Ino) (node, error) {
+	if ino < v.firstIno {
+		return node{}, corruptf("inode %d: reserved, but a directory names it", ino)
+	}
+	return v.inode(ino)
 }
 
 // flag tells whether a bit of i_flags is set.

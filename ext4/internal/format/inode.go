@@ -59,6 +59,7 @@ const (
 	InodeAppend     = 0x00000020
 	InodeEncrypt    = 0x00000800
 	InodeIndex      = 0x00001000 // a hashed directory
+	InodeImagic     = 0x00002000
 	InodeHugeFile   = 0x00040000 // i_blocks counts file system blocks
 	InodeExtents    = 0x00080000
 	InodeVerity     = 0x00100000

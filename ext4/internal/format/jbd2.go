@@ -27,6 +27,7 @@ const (
 	JSFeatureCompat   B32 = 0x24
 	JSFeatureIncompat B32 = 0x28
 	JSFeatureROCompat B32 = 0x2C
+	JSNrUsers         B32 = 0x40 // file systems that use the journal
 	jsUUID                = 0x30 // 16 bytes
 	JSChecksumType    U8  = 0x50
 	JSChecksum        B32 = 0xFC

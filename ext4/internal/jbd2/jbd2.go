@@ -79,6 +79,14 @@ func (j *Journal) readFeatures(wide bool) error {
 	if unknown := incompat &^ knownIncompat; unknown != 0 || ro != 0 {
 		return fmt.Errorf("superblock: incompat %#x, ro_compat %#x: %w", unknown, ro, ErrUnknown)
 	}
+	if compat := format.JSFeatureCompat.Get(j.sb); compat&^format.JCompatChecksum != 0 {
+		return fmt.Errorf("superblock: compat %#x: %w", compat, ErrUnknown)
+	} else if compat != 0 && incompat&(format.JIncompatCsumV2|format.JIncompatCsumV3) != 0 {
+		return errors.New("superblock: two versions of checksums at once")
+	}
+	if users := format.JSNrUsers.Get(j.sb); users > 1 {
+		return fmt.Errorf("superblock: s_nr_users %d", users)
+	}
 	j.wide = incompat&format.JIncompat64Bit != 0
 	switch incompat & (format.JIncompatCsumV2 | format.JIncompatCsumV3) {
 	case 0:
