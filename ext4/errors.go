@@ -40,7 +40,12 @@ type NoSpaceError struct {
 	Needed, Free uint64 // in units of Resource
 }
 
+const journalBlocks = "journal blocks"
+
 func (e *NoSpaceError) Error() string {
+	if e.Resource == journalBlocks {
+		return fmt.Sprintf("the journal is too small for all this at once: %d blocks needed, it has %d", e.Needed, e.Free)
+	}
 	return fmt.Sprintf("%v: %d %s needed, %d free", ErrNoSpace, e.Needed, e.Resource, e.Free)
 }
 

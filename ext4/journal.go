@@ -33,6 +33,12 @@ func (v *view) openJournal() (*journal, error) {
 	if n.Type() != format.ModeRegular {
 		return nil, corruptf("journal: inode %d is not a regular file", ino)
 	}
+	if n.Size()%uint64(v.blockSize) != 0 || n.Size()/uint64(v.blockSize) > uint64(v.blocks) {
+		return nil, corruptf("journal: inode %d has %d bytes", ino, n.Size())
+	}
+	if err := v.checkMapped(n); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
 	j := &journal{}
 	first, err := v.lookup(n, 0)
 	if err != nil {
@@ -93,7 +99,7 @@ func (j *journal) prepare(v *view, p plan, t format.Timestamp) error {
 	}
 	need := j.Needed(len(all))
 	if need > j.Room() {
-		return &NoSpaceError{Resource: "journal blocks", Needed: uint64(need), Free: uint64(j.Room())}
+		return &NoSpaceError{Resource: journalBlocks, Needed: uint64(need), Free: uint64(j.Room())}
 	}
 	n, err := v.inode(format.JournalIno)
 	if err != nil {
@@ -125,6 +131,9 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 //	clear the mark; sync
 //
 // A mark with an empty log is nothing to recover, and without its commit block a transaction is not one.
+//
+// The last two syncs must not be made one: of a pair that is torn the mark may be cleared and the log still be there, and on
+// that "e2fsck -p" at boot stops and asks.
 func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 	if err := w.writeData(p.data); err != nil {
 		return err
