@@ -365,7 +365,8 @@ func TestABitThatIsFlippedOnTheWayIsFoundOrHarmless(t *testing.T) {
 				if s := kernelSays(t, path, want); s != "" && (compared || !strings.Contains(s, notWanted)) {
 					t.Errorf("%s passes, and to the kernel %s", title, s)
 				}
-				if s := fsckSays(path, wholeOnly...); s != "" {
+				// Nor what was in it; that its block is another file's as well, only a look at all files would tell.
+				if s := fsckSays(path, wholeOnly...); s != "" && (compared || !strings.Contains(s, "claimed by more than one inode")) {
 					t.Errorf("%s passes, and e2fsck says %s", title, s)
 				}
 				flipBit(t, path, at, n)
