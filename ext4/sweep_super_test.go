@@ -44,6 +44,7 @@ var superFields = []sweptField{
 func TestASuperblockThatTheJudgesRefuseIsRefused(t *testing.T) {
 	for _, profile := range []string{"nixos-4k", "no-checksums-1k", "gdt-checksums-2k"} {
 		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
 			s := newSweep(t, testimage.Options{Profile: testimage.ProfileNamed(profile), StorePaths: 3, Size: 8 << 20})
 			s.excused = superExcused
 			seal := func(image []byte) {

@@ -24,6 +24,7 @@ var journalFields = []sweptField{
 func TestAJournalSuperblockThatTheJudgesRefuseIsRefused(t *testing.T) {
 	for _, c := range []struct{ profile, journal string }{{"nixos-1k", "as made"}, {"nixos-4k", "checksum_v3"}} {
 		t.Run(c.profile+" "+c.journal, func(t *testing.T) {
+			t.Parallel()
 			testimage.RequireRoot(t)
 			s := sweepOf(t, crashImage(t, c.profile, c.journal))
 			s.order = binary.BigEndian
@@ -69,6 +70,7 @@ func TestASystemInodeThatTheJudgesRefuseIsRefused(t *testing.T) {
 	}{{"nixos-4k", []Ino{2, 7, 8, 12}}, {"no-checksums-1k", []Ino{2, 7, 8}}} {
 		for _, ino := range c.inodes {
 			t.Run(fmt.Sprint(c.profile, " inode ", ino), func(t *testing.T) {
+				t.Parallel()
 				s := newSweep(t, testimage.Options{Profile: testimage.ProfileNamed(c.profile), StorePaths: -1, Size: 8 << 20})
 				if ino == format.ResizeIno {
 					s.excused = resizeInodeExcused
@@ -108,6 +110,7 @@ var resizeInodeExcused = map[string]string{
 func TestADescriptorThatTheJudgesRefuseIsRefused(t *testing.T) {
 	for _, profile := range []string{"nixos-4k", "no-checksums-1k", "gdt-checksums-2k"} {
 		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
 			s := newSweep(t, testimage.Options{Profile: testimage.ProfileNamed(profile), StorePaths: -1, Size: 8 << 20})
 			s.deferred = descDeferred
 			s.excused = map[string]string{"bg_used_dirs_count_lo": "only who reads all inodes can count directories; it guides allocation, no more"}
