@@ -218,16 +218,18 @@ func (i *inspect) show(c *console, fsys *ext4.FS) error {
 	if err != nil {
 		return hintExt4(err)
 	}
+	var damage error // in a directory that is listed as far as it can be
 	if info.IsDir() {
 		entries, err := fsys.ReadDir(name)
 		if err != nil {
-			return hintExt4(err)
+			damage = hintExt4(fmt.Errorf("%s: %s: %w", i.image, i.path, withoutPath(err)))
 		}
 		v.Entries = []fileView{}
 		for _, e := range entries {
 			info, err := e.Info()
 			if err != nil {
-				return hintExt4(err)
+				damage = errors.Join(damage, hintExt4(fmt.Errorf("%s: %s: %w", i.image, path.Join(i.path, e.Name()), withoutPath(err))))
+				continue
 			}
 			ev, err := view(fsys, e.Name(), path.Join(name, e.Name()), info)
 			if err != nil {
@@ -238,7 +240,7 @@ func (i *inspect) show(c *console, fsys *ext4.FS) error {
 		slices.SortFunc(v.Entries, func(a, b fileView) int { return cmp.Compare(a.Path, b.Path) })
 	}
 	if i.out.json {
-		return c.json(v)
+		return errors.Join(damage, c.json(v))
 	}
 	list := v.Entries
 	if v.Kind != "directory" {
@@ -258,7 +260,7 @@ func (i *inspect) show(c *console, fsys *ext4.FS) error {
 	}
 	tw.Flush()
 	_, err = io.WriteString(c.out, b.String())
-	return err
+	return errors.Join(damage, err)
 }
 
 func view(fsys *ext4.FS, shown, name string, info fs.FileInfo) (fileView, error) {

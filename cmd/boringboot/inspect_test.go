@@ -116,6 +116,14 @@ func TestInspect(t *testing.T) {
 			t.Errorf("%q", text)
 		}
 	})
+	t.Run("a damaged directory is listed as far as it goes", func(t *testing.T) {
+		image := testimage.Ext4(t, testimage.Options{Profile: testimage.ProfileNamed("no-checksums-4k"), StorePaths: 5, Fill: o.Fill})
+		testimage.DebugfsWrite(t, image, 0, "sif /srv/open links_count 0")
+		f := w.must(2, "boringboot", "inspect", image, "/srv")
+		if !strings.Contains(f.stdout, "link -> open") || !strings.Contains(f.stderr, "link count is 0") {
+			t.Errorf("%s%s", f.stdout, f.stderr)
+		}
+	})
 	t.Run("content comes out byte for byte", func(t *testing.T) {
 		for path, want := range map[string]string{"/srv/open": "for all\n", "/srv/link": "for all\n", "/srv/secret": "for one\n"} {
 			if got := w.must(0, "boringboot", "inspect", disk, path, "--content").stdout; got != want {
