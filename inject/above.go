@@ -4,6 +4,7 @@ package inject
 
 import (
 	"fmt"
+	"slices"
 
 	"boringboot/internal/manifest"
 )
@@ -43,10 +44,5 @@ func (p *Plan) checkAbove(e manifest.Entry, at place) error {
 
 // allowed reports whether dir is at or below one of the directories that --allow names.
 func (p *Plan) allowed(dir string) bool {
-	for _, a := range p.opts.Allow {
-		if within(dir, a) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.opts.Allow, func(a string) bool { return within(dir, a) })
 }

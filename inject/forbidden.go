@@ -62,7 +62,7 @@ func checkAllowed(path, actual string, allow []string) error {
 // the directories in which the latter is lifted.
 func CheckPaths(entries []manifest.Entry, allow []string) error {
 	for _, a := range allow {
-		if err := manifest.CheckPath(a); err != nil && a != "/" {
+		if err := manifest.CheckPath(strings.TrimRight(a, "/")); err != nil && a != "/" { // shells complete a directory with a slash
 			return fmt.Errorf("--allow: %w", err)
 		}
 	}

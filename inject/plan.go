@@ -71,8 +71,8 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 	entries = slices.Clone(entries)
 	slices.SortStableFunc(entries, func(a, b manifest.Entry) int { return slices.Compare(split(a.Path), split(b.Path)) })
 
-	made := map[string]manifest.Kind{} // what the plan puts where nothing is, by actual path
-	seen := map[string]string{}        // actual path to the entry that leads there
+	made := map[string]manifest.Kind{}  // what the plan puts where nothing is, by actual path
+	seen := map[string]manifest.Entry{} // actual path to the entry that leads there
 	for _, e := range entries {
 		at, err := locate(fsys, e.Path)
 		if err != nil {
@@ -86,9 +86,12 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 			return nil, err
 		}
 		if other, dup := seen[actual]; dup {
-			return nil, fmt.Errorf("%s and %s are the same path in the image (%s)", other, e.Path, actual)
+			if p.sameDirectory(e, other, actual) {
+				continue
+			}
+			return nil, twiceError(e, other, actual)
 		}
-		seen[actual] = e.Path
+		seen[actual] = e
 		for _, d := range at.madeDirs() {
 			if kind, ok := made[d]; ok && kind != manifest.Directory {
 				return nil, fmt.Errorf("%s: %s is a %s in the same manifest, not a directory", e.Path, d, kind)
@@ -108,6 +111,32 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 		p.add(step, made)
 	}
 	return p, p.checkSpace()
+}
+
+// sameDirectory reports whether two entries ask for one directory in the same way, as trees do that have it in common.
+func (p *Plan) sameDirectory(a, b manifest.Entry, actual string) bool {
+	if a.Kind != manifest.Directory || b.Kind != manifest.Directory {
+		return false
+	}
+	if a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID {
+		return true
+	}
+	info, err := p.fsys.Lstat(fsName(actual))
+	return a.KeepAttr && b.KeepAttr && err == nil && info.IsDir() // it stays as it is
+}
+
+func twiceError(a, b manifest.Entry, actual string) error {
+	from := func(e manifest.Entry) string {
+		s := e.Path
+		if e.Origin != "" {
+			s += " (" + e.Origin + ")"
+		}
+		if e.Kind == manifest.Directory {
+			s += fmt.Sprintf(", a directory of mode %04o and owner %d:%d,", filemode.ToUnix(e.Mode), e.UID, e.GID)
+		}
+		return s
+	}
+	return fmt.Errorf("%s and %s are the same path in the image (%s)", from(b), from(a), actual)
 }
 
 // missingDirMode is the mode of a directory that is made because a path needs it.

@@ -35,6 +35,9 @@ func openDiskfs(b *budget, ro *ext4ro.FS) (library, error) {
 	if ro.FeatureRoCompat&ext4ro.RoCompatMetadataCsum == 0 {
 		return nil, errors.New("no metadata checksums: it reads no inode that it cannot check")
 	}
+	if ro.StaleSeed() {
+		return nil, errors.New("s_checksum_seed is left over from a feature that is off: it takes it for the seed all the same")
+	}
 	if !ro.OneTable() {
 		return nil, errors.New("the group descriptors are spread over the groups (meta_bg)")
 	}

@@ -39,7 +39,13 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 				cmd.Stdin = strings.NewReader(debugfsScript)
 				return cmd
 			}
-			peers := map[string]func() *exec.Cmd{"sops": ours, "files": files, "debugfs": debugfs}
+			each := func() *exec.Cmd { // a process for each command, as a script that knows no better calls it
+				cmd := exec.Command("sh", "-ec", `while read -r command; do debugfs -w -R "$command" work.img; done`)
+				cmd.Dir = w.dir
+				cmd.Stdin = strings.NewReader(debugfsScript)
+				return cmd
+			}
+			peers := map[string]func() *exec.Cmd{"sops": ours, "files": files, "debugfs": debugfs, "debugfs-each": each}
 			for peer, start := range peers { // each does the job: debugfs says 0 whatever happens
 				w.sh("cp", "--sparse=always", image, "work.img")
 				if out, err := start().CombinedOutput(); err != nil {
@@ -54,7 +60,7 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 			}
 			took := map[string][]time.Duration{}
 			for b.Loop() {
-				for _, peer := range []string{"sops", "debugfs", "files"} {
+				for _, peer := range []string{"sops", "debugfs", "files", "debugfs-each"} {
 					w.sh("cp", "--sparse=always", image, "work.img")
 					w.sh("sync", "work.img")
 					cmd := peers[peer]()
@@ -71,6 +77,7 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 			}
 			b.ReportMetric(float64(median(took["sops"]))/float64(median(took["debugfs"])), "sops/debugfs")
 			b.ReportMetric(float64(median(took["files"]))/float64(median(took["debugfs"])), "files/debugfs")
+			b.ReportMetric(float64(median(took["sops"]))/float64(median(took["debugfs-each"])), "sops/debugfs-each")
 		})
 	}
 }

@@ -127,6 +127,8 @@ func hintPlan(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return cli.WithHint(err, "if that is meant, --allow %s lifts the refusal", refused.Prefix)
+	case errors.As(err, &unsafeParent) && unsafeParent.Dir == "/":
+		return cli.WithHint(err, "build the image with a root directory that is root's")
 	case errors.As(err, &unsafeParent):
 		return cli.WithHint(err, "give the file that owner (--file SRC:DEST:MODE:UID:GID, uid: in a manifest), or accept the directory with --allow %s", unsafeParent.Dir)
 	case errors.As(err, &exists):
@@ -142,8 +144,10 @@ func hintPlan(err error) error {
 func hintExt4(err error) error {
 	switch {
 	case errors.Is(err, ext4.ErrNeedsRecovery):
-		return cli.WithHint(err, "mount it once, or run e2fsck -p on the file system, so that its journal is replayed")
-	case errors.Is(err, ext4.ErrHasErrors), errors.Is(err, ext4.ErrCorrupt):
+		return cli.WithHint(err, "run e2fsck -p on the file system: it replays the journal and leaves it clean")
+	case errors.Is(err, ext4.ErrHasErrors):
+		return cli.WithHint(err, "run e2fsck -fy on the file system: it checks all of it and takes the mark away")
+	case errors.Is(err, ext4.ErrCorrupt):
 		return cli.WithHint(err, "build or download the image again; e2fsck -fn shows what is wrong with it")
 	}
 	return err

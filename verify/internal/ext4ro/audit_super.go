@@ -76,7 +76,6 @@ func (a *Audit) superblock() {
 	must(sb.LastOrphan == 0, "s_last_orphan is %d: inodes that the kernel removes or cuts short when it mounts", sb.LastOrphan)
 	must(!has(0, 0, RoCompatOrphanPresent) || has(CompatOrphanFile, 0, 0) && has(0, IncompatRecover, 0),
 		"orphan_present: inodes that the kernel removes or cuts short when it mounts")
-	must(sb.ErrorCount == 0 || sb.State&StateErrors != 0, "s_error_count is %d, and it is not marked as having errors", sb.ErrorCount)
 	must(sb.State&^7 == 0, "s_state is 0x%x", sb.State)
 	if has(CompatHasJournal, 0, 0) {
 		must(sb.JournalDev == 0 && sb.JournalUUID == [16]byte{}, "the journal is on another device (s_journal_dev 0x%x, s_journal_uuid %x)",

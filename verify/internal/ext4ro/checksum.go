@@ -32,6 +32,12 @@ func (sb *Superblock) seed() crc {
 }
 
 // checksums says whether the metadata carry checksums.
+// StaleSeed reports whether s_checksum_seed holds something that does not count, as tune2fs leaves it when it takes the feature away,
+// and that is not what counts.
+func (sb *Superblock) StaleSeed() bool {
+	return sb.FeatureIncompat&IncompatCsumSeed == 0 && sb.ChecksumSeed != 0 && crc(sb.ChecksumSeed) != sb.seed()
+}
+
 func (sb *Superblock) checksums() bool { return sb.FeatureRoCompat&RoCompatMetadataCsum != 0 }
 
 // seed is where the checksums of what belongs to an inode start.
