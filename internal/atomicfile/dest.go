@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"boringboot/internal/filemode"
 )
 
 // Dest returns where a file that is to be called dest goes: dest itself, or what it points to where it is a symbolic link, so that
@@ -75,25 +77,7 @@ func check(dest, target string, force bool) error {
 func exists(dest string) error { return &fs.PathError{Op: "create", Path: dest, Err: fs.ErrExist} }
 
 // KindName says what a file is by its mode's type bits, with its article.
-func KindName(m fs.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a directory"
-	case m&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	case m&fs.ModeSocket != 0:
-		return "a socket"
-	case m&fs.ModeCharDevice != 0:
-		return "a character device"
-	case m&fs.ModeDevice != 0:
-		return "a block device"
-	case m&fs.ModeSymlink != 0:
-		return "a symbolic link"
-	case m.IsRegular():
-		return "a regular file"
-	}
-	return "no regular file"
-}
+func KindName(m fs.FileMode) string { return "a " + filemode.Kind(m) }
 
 // Pathless is an error without the path it names, for texts that name another.
 func Pathless(err error) error {
