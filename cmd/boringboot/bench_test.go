@@ -39,7 +39,7 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 				cmd.Stdin = strings.NewReader(debugfsScript)
 				return cmd
 			}
-			each := func() *exec.Cmd { // a process for each command, as a script that knows no better calls it
+			each := func() *exec.Cmd { // a process for each command: a second, slower peer, not the one that the ratio is about
 				cmd := exec.Command("sh", "-ec", `while read -r command; do debugfs -w -R "$command" work.img; done`)
 				cmd.Dir = w.dir
 				cmd.Stdin = strings.NewReader(debugfsScript)
