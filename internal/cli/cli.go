@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -88,9 +89,16 @@ func oneLine(s string) string {
 	return show.Printable(strings.NewReplacer("\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
+// gcPercent lets the heap grow to 16 MiB before it is collected for the first time, rather than to 4: the common job, three files into an image,
+// then ends without a collection, which takes 2 of its 13 ms. What the programs hold at once is small, so five times that is too.
+const gcPercent = 400
+
 // Main runs a program: run gets a context that SIGINT and SIGTERM cancel, its error is reported on standard error, and the
 // process exits with the code the error stands for. A second signal kills the process at once.
 func Main(program string, run func(ctx context.Context) error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := run(ctx)
