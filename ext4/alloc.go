@@ -18,7 +18,9 @@ type groupState struct {
 	hint  uint32 // no free block below
 
 	inodesChecked bool
-	inodeHint     uint32
+	inodeHint     uint32 // no inode below can be allocated
+	// freedInodes are not allocated again: until the commit is durable the old state still names them.
+	freedInodes map[uint32]bool
 }
 
 // metaRange is n blocks of a group, from the group's block first on, that hold metadata.
@@ -301,6 +303,9 @@ func (tx *Tx) findInode(g Group, d format.GroupDesc) (uint32, bool, error) {
 		return s.inodeHint, true, nil
 	}
 	s.inodeHint = bits.next(false, s.inodeHint, tx.inodesPerGroup)
+	for s.freedInodes[s.inodeHint] {
+		s.inodeHint = bits.next(false, s.inodeHint+1, tx.inodesPerGroup)
+	}
 	return s.inodeHint, s.inodeHint < tx.inodesPerGroup, nil
 }
 
@@ -328,7 +333,14 @@ func (tx *Tx) allocInode(near Group, dir bool) (Ino, error) {
 			}
 		}
 	}
-	return 0, corruptf("superblock: %d free inodes, but no group has one", format.SFreeInodesCount.Get(tx.sb))
+	frozen := uint32(0)
+	for _, s := range tx.state {
+		frozen += uint32(len(s.freedInodes))
+	}
+	if free := format.SFreeInodesCount.Get(tx.sb); free != frozen {
+		return 0, corruptf("superblock: %d free inodes, but the groups have %d", free, frozen)
+	}
+	return 0, &NoSpaceError{Resource: "inodes", Needed: 1}
 }
 
 // setInode marks an inode as used.
