@@ -187,19 +187,5 @@ func (tx *Tx) makeDir(dir node, name string, a Attr) error {
 	if err := tx.link(dir, name, n); err != nil {
 		return err
 	}
-	parent, err := tx.editInode(dir.ino)
-	if err != nil {
-		return err
-	}
-	links := format.ILinksCount.Get(parent.Inode)
-	switch {
-	case links == 1: // too many to count already
-	case links >= linkMax:
-		links = 1
-	default:
-		links++
-	}
-	format.ILinksCount.Set(parent.Inode, links)
-	tx.seal(parent)
-	return nil
+	return tx.addSubdir(dir, 1)
 }

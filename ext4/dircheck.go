@@ -151,7 +151,8 @@ func (tx *Tx) vetDir(dir node, name string) error {
 	return nil
 }
 
-// vetLeaf looks at a hashed directory's root and at the leaf where name belongs, and that what is there belongs there, too.
+// vetLeaf looks at a hashed directory's root and at the leaf where name belongs, with those that continue its hash, and that what
+// is there belongs there, too.
 func (tx *Tx) vetLeaf(dir node, name string, c *dirCheck) error {
 	_, root, _, err := tx.dirBlock(dir, 0)
 	if err != nil {
@@ -160,10 +161,26 @@ func (tx *Tx) vetLeaf(dir node, name string, c *dirCheck) error {
 	if err := c.block(0, root, nil); err != nil {
 		return err
 	}
-	frames, _, err := tx.probe(dir, name)
+	frames, hash, err := tx.probe(dir, name)
 	if err != nil {
 		return err
 	}
+	blocks, err := tx.dirBlocks(dir)
+	if err != nil {
+		return err
+	}
+	for range blocks {
+		if err := tx.vetOneLeaf(dir, frames, format.DXHashVer.Get(root), c); err != nil {
+			return err
+		}
+		if more, err := tx.next(dir, frames, hash); err != nil || !more {
+			return err
+		}
+	}
+	return corruptf("inode %d: the directory index runs in a circle", dir.ino)
+}
+
+func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, version uint8, c *dirCheck) error {
 	fb := leafOf(frames)
 	at, data, index, err := tx.dirBlock(dir, fb)
 	if err != nil || tx.vettedLeaf[at] {
@@ -174,7 +191,7 @@ func (tx *Tx) vetLeaf(dir node, name string, c *dirCheck) error {
 	}
 	lo, hi := hashRange(frames)
 	err = c.block(fb, data, func(d format.Dirent) error {
-		hash, err := tx.nameHash(format.DXHashVer.Get(root), d.Name)
+		hash, err := tx.nameHash(version, d.Name)
 		if err != nil {
 			return unsupportedf("inode %d: %w", dir.ino, err)
 		}

@@ -43,50 +43,19 @@ func (tx *Tx) relink(parent node, name string, child node) error {
 	if err != nil {
 		return err
 	}
-	blocks, err := tx.dirBlocks(dir)
+	p, err := tx.placeOf(dir, name)
 	if err != nil {
 		return err
 	}
-	first := FileBlock(0)
-	if tx.hashed(dir) {
-		ino, fb, err := tx.findHashed(dir, name)
-		if err != nil {
-			return err
-		}
-		if ino == 0 {
-			return corruptf("inode %d: an entry is gone from the index", dir.ino)
-		}
-		first, blocks = fb, fb+1
+	block, err := tx.over.Edit(p.at)
+	if err != nil {
+		return err
 	}
-	for fb := first; fb < blocks; fb++ {
-		at, data, _, err := tx.dirBlock(dir, fb)
-		if err != nil {
-			return err
-		}
-		offset := -1
-		_, err = tx.eachInBlock(dir, fb, data, func(d format.Dirent) (bool, error) {
-			if d.Ino != 0 && string(d.Name) == name {
-				offset = d.Offset
-			}
-			return offset >= 0, nil
-		})
-		if err != nil {
-			return err
-		}
-		if offset < 0 {
-			continue
-		}
-		block, err := tx.over.Edit(at)
-		if err != nil {
-			return err
-		}
-		format.DirBlock(block).SetIno(offset, child.ino, tx.entryType(format.IMode.Get(child.Inode)))
-		tx.sealLeaf(dir, block)
-		tx.touch(dir)
-		tx.seal(dir)
-		return nil
-	}
-	return corruptf("inode %d: an entry that was found is gone", dir.ino)
+	format.DirBlock(block).SetIno(p.entry.Offset, child.ino, tx.entryType(format.IMode.Get(child.Inode)))
+	tx.sealLeaf(dir, block)
+	tx.touch(dir)
+	tx.seal(dir)
+	return nil
 }
 
 type newEntry struct {
@@ -101,8 +70,8 @@ func (tx *Tx) sealLeaf(dir node, b format.DirBlock) {
 	}
 }
 
-// gapHint says that a linear directory has no gap of size bytes in its blocks before fb: entries are only added, so blocks do
-// not have to be searched again.
+// gapHint says that a linear directory has no gap of size bytes in its blocks before fb, which do not have to be searched again
+// until an entry is removed from one of them.
 type gapHint struct {
 	fb   FileBlock
 	size int

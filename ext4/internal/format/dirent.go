@@ -124,6 +124,18 @@ func (b DirBlock) SetIno(off int, ino Ino, typ uint8) {
 	deFileType.Set(b[off:], typ)
 }
 
+// Remove takes the entry at off out and clears its bytes. Its space goes to the entry at before, or where that is -1 it becomes
+// free space of its own.
+func (b DirBlock) Remove(before, off int) {
+	length := b.recLen(off)
+	clear(b[off : off+length])
+	if before < 0 {
+		b.SetRecLen(off, length)
+	} else {
+		b.SetRecLen(before, b.recLen(before)+length)
+	}
+}
+
 // HasTail tells whether the block ends in the fake entry that holds a checksum.
 func (b DirBlock) HasTail() bool {
 	if len(b) < DirTailSize {
