@@ -164,9 +164,12 @@ func (w *walker) path() string {
 	return strings.Join(names, "/")
 }
 
-// checkPath refuses what is no path of io/fs; op is for the error.
+// validPath tells what is a path of io/fs and can be one of a file system.
+func validPath(name string) bool { return fs.ValidPath(name) && !strings.ContainsRune(name, 0) }
+
+// checkPath refuses what is no such path; op is for the error.
 func checkPath(op, name string) error {
-	if !fs.ValidPath(name) || strings.ContainsRune(name, 0) {
+	if !validPath(name) {
 		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	return nil

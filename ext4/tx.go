@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"time"
 
@@ -129,11 +130,28 @@ func halfway(err error) error {
 	return halfwayError{err}
 }
 
-// change runs an operation. An error of its changing part breaks the transaction, any other leaves it as it was.
+// change runs an operation on one path. An error of its changing part breaks the transaction, any other leaves it as it was.
 func (tx *Tx) change(op, name string, fn func() error) error {
+	return tx.attempt(fn, func(err error) error {
+		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+			return err
+		}
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}, name)
+}
+
+// changePair is change for an operation on two paths.
+func (tx *Tx) changePair(op, old, new string, fn func() error) error {
+	return tx.attempt(fn, func(err error) error { return &os.LinkError{Op: op, Old: old, New: new, Err: err} }, old, new)
+}
+
+// attempt runs an operation, if the paths are such; name says in an error what failed.
+func (tx *Tx) attempt(fn func() error, name func(error) error, paths ...string) error {
 	err := tx.broken
-	if err == nil {
-		err = checkPath(op, name)
+	for _, p := range paths {
+		if err == nil && !validPath(p) {
+			err = fs.ErrInvalid
+		}
 	}
 	if tx.done {
 		err = ErrTxDone
@@ -149,10 +167,7 @@ func (tx *Tx) change(op, name string, fn func() error) error {
 	if isHalf {
 		err = half.error
 	}
-	var pathErr *fs.PathError
-	if !errors.As(err, &pathErr) {
-		err = &fs.PathError{Op: op, Path: name, Err: err}
-	}
+	err = name(err)
 	if isHalf {
 		tx.broken = err
 	}
@@ -316,11 +331,8 @@ func (tx *Tx) checkNew(loc location) error {
 	if len(loc.missing) > 1 {
 		return fs.ErrNotExist
 	}
-	if loc.dir.ino < tx.firstIno && loc.dir.ino != format.RootIno {
-		return corruptf("inode %d: reserved, but a directory of the tree", loc.dir.ino)
-	}
-	if loc.dir.flag(format.InodeImmutable) {
-		return tx.immutable(loc.dir)
+	if err := tx.checkNames(loc.dir); err != nil {
+		return err
 	}
 	return tx.vetDir(loc.dir, loc.name)
 }
