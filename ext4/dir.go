@@ -12,7 +12,18 @@ func (v *view) dirBlocks(n node) (FileBlock, error) {
 	if size == 0 || size%uint64(v.blockSize) != 0 || size/uint64(v.blockSize) > 1<<28 {
 		return 0, corruptf("inode %d: a directory of %d bytes", n.ino, size)
 	}
+	if size > v.maxDirSize() {
+		return 0, corruptf("inode %d: a directory of %d bytes without large_dir", n.ino, size)
+	}
 	return FileBlock(size / uint64(v.blockSize)), nil
+}
+
+// maxDirSize: only with large_dir does a directory's size have 64 bits, and then block numbers in an index have 28 (bytes).
+func (v *view) maxDirSize() uint64 {
+	if v.sb.HasIncompat(format.IncompatLargedir) {
+		return uint64(v.blockSize) << 28
+	}
+	return 1<<32 - 1
 }
 
 // dirBlock reads block fb of a directory and verifies its checksum. It says whether the block is part of the index.

@@ -164,6 +164,9 @@ func (tx *Tx) appendDirBlock(dir node) (FileBlock, []byte, error) {
 // appendRawBlock adds a zeroed block to a directory.
 func (tx *Tx) appendRawBlock(dir node) (FileBlock, []byte, error) {
 	fb := FileBlock(dir.Size() / uint64(tx.blockSize))
+	if dir.Size()+uint64(tx.blockSize) > tx.maxDirSize() {
+		return 0, nil, &NoSpaceError{Resource: "directory blocks", Needed: 1}
+	}
 	var block []byte
 	if err := tx.appendBlocks(dir, fb, 1, func(r run) { block = tx.over.Fresh(r.start) }); err != nil {
 		return 0, nil, err

@@ -36,7 +36,7 @@ func (hasErrors) Is(target error) bool { return target == ErrCorrupt }
 
 // NoSpaceError says what ran out. It is ErrNoSpace to errors.Is.
 type NoSpaceError struct {
-	Resource     string // "blocks", "inodes", "directory index entries", "journal blocks"
+	Resource     string // "blocks", "inodes", "directory index entries", "directory blocks", "journal blocks"
 	Needed, Free uint64 // in units of Resource
 }
 

@@ -75,7 +75,7 @@ var features = []feature{
 	{setIncompat, format.IncompatEAInode, "ea_inode", refused, "extended attributes in inodes are not written yet"},
 	{setIncompat, format.IncompatDirdata, "dirdata", refused, "never part of the kernel"},
 	{setIncompat, format.IncompatCsumSeed, "metadata_csum_seed", used, ""},
-	{setIncompat, format.IncompatLargedir, "large_dir", refused, "three-level directory indexes are not written yet"},
+	{setIncompat, format.IncompatLargedir, "large_dir", used, ""},
 	{setIncompat, format.IncompatInlineData, "inline_data", refused, "data in the inode is not written yet"},
 	{setIncompat, format.IncompatEncrypt, "encrypt", refused, "encryption is not handled yet"},
 	{setIncompat, format.IncompatCasefold, "casefold", refused, "casefolded directories are not handled yet"},

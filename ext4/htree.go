@@ -6,8 +6,14 @@ import (
 	"boringboot/ext4/internal/format"
 )
 
-// maxIndexLevels is the number of levels below the root without the large_dir feature.
-const maxIndexLevels = 1
+// maxIndexLevels is how many levels of nodes there are at most below the root: one, or two with large_dir (ext4_dir_htree_level
+// counts the root, too).
+func (v *view) maxIndexLevels() int {
+	if v.sb.HasIncompat(format.IncompatLargedir) {
+		return 2
+	}
+	return 1
+}
 
 // dxFrame is one node on the way from the root to a leaf: the entry that was taken.
 type dxFrame struct {
@@ -35,7 +41,7 @@ func (v *view) probe(n node, name string) (frames []dxFrame, hash uint32, err er
 		return nil, 0, corruptf("inode %d: directory block 0: %w", n.ino, err)
 	}
 	levels := int(format.DXLevels.Get(data))
-	if levels > maxIndexLevels {
+	if levels > v.maxIndexLevels() {
 		return nil, 0, corruptf("inode %d: directory index of %d levels", n.ino, levels)
 	}
 	version := format.DXHashVer.Get(data)

@@ -110,7 +110,7 @@ func (tx *Tx) sealIndex(dir node, x format.DXNode) {
 func (tx *Tx) insertHashed(dir node, e newEntry) error {
 	tx.settleHashSign()
 	// Each round splits at least one node: as many as there are levels, and a leaf of long names perhaps twice.
-	for range 3 * (maxIndexLevels + 2) {
+	for range 3 * (tx.maxIndexLevels() + 2) {
 		frames, _, err := tx.probe(dir, e.name)
 		if err != nil {
 			return err
@@ -242,7 +242,7 @@ func (tx *Tx) splitIndex(dir node, frames []dxFrame) error {
 
 // raiseIndex moves the root's entries to a new node, its only child.
 func (tx *Tx) raiseIndex(dir node, frames []dxFrame) error {
-	if len(frames) > maxIndexLevels {
+	if len(frames) > tx.maxIndexLevels() {
 		return &NoSpaceError{Resource: "directory index entries", Needed: 1}
 	}
 	root, err := tx.editFrame(dir, frames[0])
