@@ -4,6 +4,7 @@ package secrets
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -21,7 +22,7 @@ func decryptAgeFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	armored, err := armorAge(path, data)
+	armored, recipients, err := armorAge(path, data)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func decryptAgeFile(path string) ([]byte, error) {
 	if err == nil {
 		return plaintext, nil
 	}
-	e := &Error{File: path, hint: "name the file of your age identity in SOPS_AGE_KEY_FILE"}
+	e := &Error{File: path, hint: identityHint(recipients)}
 	switch {
 	case anyIs([]error{err}, ErrDamaged):
 		e.Kind, e.text, e.hint = ErrDamaged, "damaged: it is not what age wrote", ""
@@ -48,8 +49,9 @@ func decryptAgeFile(path string) ([]byte, error) {
 	return nil, e
 }
 
-// armorAge returns the text form of an age file, and refuses what is none or was encrypted with a passphrase.
-func armorAge(path string, data []byte) (string, error) {
+// armorAge returns the text form of an age file and the kinds of its recipients (X25519, ssh-ed25519), and refuses what is none or was
+// encrypted with a passphrase.
+func armorAge(path string, data []byte) (armored string, recipients []string, err error) {
 	text := data
 	if trimmed := bytes.TrimSpace(data); bytes.HasPrefix(trimmed, []byte(armor.Header)) {
 		text = trimmed
@@ -57,21 +59,27 @@ func armorAge(path string, data []byte) (string, error) {
 		var b bytes.Buffer
 		w := armor.NewWriter(&b)
 		if _, err := w.Write(data); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		if err := w.Close(); err != nil {
-			return "", err
+			return "", nil, err
 		}
 		text = b.Bytes()
 	} else {
-		return "", &Error{File: path, Kind: ErrNotEncrypted, text: "not encrypted: it is not an age file"}
+		return "", nil, &Error{File: path, Kind: ErrNotEncrypted, text: "not encrypted: it is not an age file"}
 	}
 	header, err := age.ExtractHeader(armor.NewReader(bytes.NewReader(text)))
 	if err != nil {
-		return "", &Error{File: path, Kind: ErrDamaged, text: "damaged: it begins as an age file and does not go on as one"}
+		return "", nil, &Error{File: path, Kind: ErrDamaged, text: "damaged: it begins as an age file and does not go on as one"}
 	}
-	if bytes.Contains(header, []byte("\n-> scrypt ")) {
-		return "", &Error{File: path, Kind: ErrWrongIdentity, text: "it is encrypted with a passphrase instead of to an identity"}
+	for line := range strings.Lines(string(header)) {
+		if kind, ok := strings.CutPrefix(line, "-> "); ok {
+			kind, _, _ = strings.Cut(strings.TrimSuffix(kind, "\n"), " ")
+			recipients = append(recipients, kind)
+		}
 	}
-	return string(text), nil
+	if slices.Contains(recipients, "scrypt") {
+		return "", nil, &Error{File: path, Kind: ErrWrongIdentity, text: "it is encrypted with a passphrase instead of to an identity"}
+	}
+	return string(text), recipients, nil
 }

@@ -140,12 +140,12 @@ func askRemote(ctx context.Context, k keys.MasterKey) []byte {
 
 // noDataKey says why no recipient's key was to be had.
 func noDataKey(path string, groups []sops.KeyGroup, have, need int, failures []error) error {
-	var names []string
-	withAge, damaged := false, len(failures) > 0
+	var names, ageNames []string
+	damaged := len(failures) > 0
 	for _, g := range groups {
 		for _, k := range g {
 			if k.TypeToIdentifier() == age.KeyTypeIdentifier {
-				withAge = true
+				ageNames = append(ageNames, k.ToString())
 				names = append(names, printable(k.ToString()))
 			} else {
 				names = append(names, printable(k.TypeToIdentifier()+" "+k.ToString()))
@@ -157,16 +157,16 @@ func noDataKey(path string, groups []sops.KeyGroup, have, need int, failures []e
 		damaged = damaged && errors.Is(err, ErrDamaged)
 	}
 	e := &Error{File: path}
-	recipients := shortList(names, 5)
+	recipients, hint := shortList(names, 5), identityHint(ageNames)+orUpdateKeys
 	switch {
 	case damaged:
 		e.Kind, e.text = ErrDamaged, "damaged: its key cannot be read for any of "+recipients
-	case !withAge:
+	case len(ageNames) == 0:
 		e.Kind, e.text = ErrWrongIdentity, "encrypted to "+recipients+", and none of these gives its key here"
 	case !anyIs(failures, ErrWrongIdentity) && anyIs(failures, ErrNoIdentity):
-		e.Kind, e.text, e.hint = ErrNoIdentity, "encrypted to "+recipients+", and no age identity was found: "+strings.Join(describe(places(), false), ", "), identityHint
+		e.Kind, e.text, e.hint = ErrNoIdentity, "encrypted to "+recipients+", and no age identity was found: "+strings.Join(describe(places(), false), ", "), hint
 	default:
-		e.Kind, e.text, e.hint = ErrWrongIdentity, "encrypted to "+recipients+", and none of the identities found is among them", identityHint
+		e.Kind, e.text, e.hint = ErrWrongIdentity, "encrypted to "+recipients+", and none of the identities found is among them", hint
 		if troubles := describe(places(), true); len(troubles) > 0 {
 			e.text += " (" + strings.Join(troubles, ", ") + ")"
 		}

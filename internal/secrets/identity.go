@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,7 +22,23 @@ import (
 	sopsage "github.com/getsops/sops/v3/age"
 )
 
-const identityHint = "name the file of your age identity in SOPS_AGE_KEY_FILE, or have the file encrypted to it as well (sops updatekeys)"
+// identityHint says where an identity is named: an SSH key elsewhere than an age identity. kinds are the recipients of a file, each as
+// sops writes it (age1…, ssh-ed25519 AAAA…) or as the header of an age file does (X25519, ssh-ed25519).
+func identityHint(kinds []string) string {
+	ssh := slices.ContainsFunc(kinds, isSSH)
+	switch {
+	case ssh && !slices.ContainsFunc(kinds, func(k string) bool { return !isSSH(k) }):
+		return "name the file of your private SSH key in " + sopsage.SopsAgeSshPrivateKeyFileEnv
+	case ssh:
+		return "name the file of your age identity in " + sopsage.SopsAgeKeyFileEnv + ", or that of your private SSH key in " + sopsage.SopsAgeSshPrivateKeyFileEnv
+	}
+	return "name the file of your age identity in " + sopsage.SopsAgeKeyFileEnv
+}
+
+func isSSH(kind string) bool { return strings.HasPrefix(kind, "ssh-") }
+
+// orUpdateKeys follows the hint about a SOPS file.
+const orUpdateKeys = ", or have the file encrypted to it as well (sops updatekeys)"
 
 // lockedError is an identity that is there and cannot be used. Its kind is ErrNoIdentity.
 type lockedError struct{ why string }
