@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -34,30 +33,10 @@ func run(ctx context.Context, args []string) error {
 	var err error
 	cmd := newCommand(&o, func(ctx context.Context) { err = audit(ctx, o) })
 	cmd.SetArgs(args)
-	out := &printer{w: os.Stdout}
-	cmd.SetOut(out)
-	usage := cli.Execute(ctx, cmd)
-	switch {
-	case out.err != nil:
-		return fmt.Errorf("writing to standard output: %w", out.err)
-	case usage != nil:
+	if usage := cli.Execute(ctx, cmd); usage != nil {
 		return usage
 	}
 	return err
-}
-
-// printer remembers the first error of what help and version are printed to: the command line library does not.
-type printer struct {
-	w   io.Writer
-	err error
-}
-
-func (p *printer) Write(b []byte) (int, error) {
-	n, err := p.w.Write(b)
-	if p.err == nil {
-		p.err = err
-	}
-	return n, err
 }
 
 // newCommand is the command line; do is called when it is sound.

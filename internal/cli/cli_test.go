@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,5 +80,26 @@ func TestExecute(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// full is a standard output whose disk is full.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+var errFull = errors.New("no space left on device")
+
+func TestWhatCannotBePrintedIsAnError(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help"}, {"--version"}, {"completion", "bash"}, {"completion", "zsh"}, {"completion", "fish"}, {"completion", "powershell"},
+		{"do", "--help"}, {"help", "do"}, {"__complete", ""}} {
+		root := &cobra.Command{Use: "p", Version: "1", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error { return nil }}
+		root.AddCommand(&cobra.Command{Use: "do", RunE: func(*cobra.Command, []string) error { return nil }})
+		root.SetArgs(args)
+		root.SetOut(full{})
+		root.SetErr(io.Discard)
+		if err := Execute(context.Background(), root); !errors.Is(err, errFull) || Code(err) != ExitFailure || !strings.HasPrefix(err.Error(), "writing to standard output: ") {
+			t.Errorf("%q: %v", args, err)
+		}
 	}
 }

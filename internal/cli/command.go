@@ -6,21 +6,41 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
 
-// Execute runs the command line of root with its errors left to Report.
+// Execute runs the command line of root with its errors left to Report. Help, version and completion that cannot be printed are errors.
 func Execute(ctx context.Context, root *cobra.Command) error {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return Usage(cmd, "%v", err) })
+	out := &printer{w: root.OutOrStdout()}
+	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
+	if out.err != nil && (err == nil || errors.Is(err, out.err)) {
+		return fmt.Errorf("writing to standard output: %w", out.err)
+	}
 	var known *Error
 	if err != nil && cmd == root && !errors.As(err, &known) { // cobra's own: an unknown command
 		return Usage(root, "%v", err)
 	}
 	return err
+}
+
+// printer remembers the first error of writing to what cobra prints to: cobra does not look.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	if p.err == nil {
+		p.err = err
+	}
+	return n, err
 }
 
 // Usage is the error of a command line that does not fit cmd.
