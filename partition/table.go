@@ -76,6 +76,14 @@ type kindError struct {
 func (e *kindError) Error() string { return e.text }
 func (e *kindError) Unwrap() error { return e.kind }
 
+// Hint says what the user can do about it, if anything.
+func (e *kindError) Hint() string {
+	if e.kind == ErrAmbiguous {
+		return "choose one with --partition N or --label L"
+	}
+	return ""
+}
+
 func failf(kind error, format string, args ...any) error {
 	return &kindError{kind, fmt.Sprintf(format, args...)}
 }

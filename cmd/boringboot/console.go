@@ -12,32 +12,33 @@ import (
 
 	"boringboot/inject"
 	"boringboot/internal/diskimage"
+	"boringboot/internal/options"
 	"boringboot/internal/progress"
 	"boringboot/internal/show"
 )
 
 type console struct {
-	flags    outputFlags
+	flags    options.Output
 	out, err io.Writer
 	progress diskimage.Progress
 }
 
-func newConsole(f outputFlags) *console {
+func newConsole(f options.Output) *console {
 	c := &console{flags: f, out: os.Stdout, err: os.Stderr}
-	c.progress = progress.New(os.Stderr, f.quiet)
+	c.progress = progress.New(os.Stderr, f.Quiet)
 	return c
 }
 
 // step says what is being done, in one line.
 func (c *console) step(format string, args ...any) {
-	if !c.flags.quiet {
+	if !c.flags.Quiet {
 		fmt.Fprintf(c.err, format+"\n", args...)
 	}
 }
 
 // childOutput is where a child process may talk.
 func (c *console) childOutput() io.Writer {
-	if c.flags.quiet {
+	if c.flags.Quiet {
 		return io.Discard
 	}
 	return c.err
@@ -45,16 +46,16 @@ func (c *console) childOutput() io.Writer {
 
 // finish prints a job's result.
 func (c *console) finish(r result) error {
-	if c.flags.json {
+	if c.flags.JSON {
 		return c.json(r)
 	}
-	if c.flags.quiet {
+	if c.flags.Quiet {
 		return nil
 	}
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, f := range r.Files {
-		if !c.flags.verbose && f.Action == string(inject.Keep) && f.Kind == "directory" {
+		if !c.flags.Verbose && f.Action == string(inject.Keep) && f.Kind == "directory" {
 			continue
 		}
 		path := f.Path
@@ -76,7 +77,7 @@ func (c *console) finish(r result) error {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", strings.TrimPrefix(w.Path+": "+w.Message, ": "))
 	}
-	if c.flags.verbose || r.DryRun {
+	if c.flags.Verbose || r.DryRun {
 		fmt.Fprintf(&b, "space: %d of %d free blocks of %d bytes and %d of %d free inodes needed\n",
 			r.Root.NeedBlocks, r.Root.FreeBlocks, r.Root.BlockSize, r.Root.NeedInodes, r.Root.FreeInodes)
 	}

@@ -12,12 +12,13 @@ import (
 
 	"boringboot/internal/cli"
 	"boringboot/internal/demo"
+	"boringboot/internal/options"
 )
 
 type demoCommand struct {
 	dir   string
 	force bool
-	out   outputFlags
+	out   options.Output
 }
 
 func newDemo() *cobra.Command {
@@ -34,7 +35,7 @@ prints each command it stands for, so that you can run them by hand. The keys ar
 		},
 	}
 	cmd.Flags().BoolVar(&d.force, "force", false, "replace the files of an earlier demo in DIR")
-	d.out.register(cmd)
+	d.out.Register(cmd, "say more")
 	return cmd
 }
 
@@ -58,7 +59,7 @@ func (d *demoCommand) run(ctx context.Context, c *console) error {
 	if d.force {
 		args = append(args, "--force")
 	}
-	for flag, on := range map[string]bool{"--json": d.out.json, "--quiet": d.out.quiet} {
+	for flag, on := range map[string]bool{"--json": d.out.JSON, "--quiet": d.out.Quiet} {
 		if on {
 			args = append(args, flag)
 		}
@@ -68,7 +69,7 @@ func (d *demoCommand) run(ctx context.Context, c *console) error {
 	if err := run(ctx, args); err != nil {
 		return err
 	}
-	if d.out.json || d.out.quiet {
+	if d.out.JSON || d.out.Quiet {
 		return nil
 	}
 	args = []string{"inspect", image, "/var/lib/bootstrap"}

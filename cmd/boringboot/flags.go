@@ -11,41 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"boringboot/internal/cli"
-	"boringboot/partition"
 )
-
-// rootFlags choose the partition to work on.
-type rootFlags struct {
-	sel    partition.Selector
-	wasSet func(flag string) bool
-}
-
-func (f *rootFlags) register(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&f.sel.Number, "partition", 0, "the root partition's `number`, where it is not plain which one it is")
-	cmd.Flags().StringVar(&f.sel.Label, "label", "", "the root file system's `label`, where it is not plain which one it is")
-	f.wasSet = cmd.Flags().Changed
-}
-
-func (f *rootFlags) selector() (partition.Selector, error) {
-	if f.wasSet("partition") && f.sel.Number < 1 {
-		return f.sel, fmt.Errorf("--partition %d: partitions are numbered from 1", f.sel.Number)
-	}
-	if f.wasSet("label") && f.sel.Label == "" {
-		return f.sel, fmt.Errorf("--label: a label is missing")
-	}
-	return f.sel, nil
-}
-
-// outputFlags say what is told, and how.
-type outputFlags struct {
-	json, quiet, verbose bool
-}
-
-func (f *outputFlags) register(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&f.json, "json", false, "one JSON object on standard output, all else on standard error")
-	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "say nothing but errors")
-	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "say more")
-}
 
 // writeFlags belong to the commands that change an image.
 type writeFlags struct {

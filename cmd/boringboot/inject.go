@@ -13,14 +13,16 @@ import (
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/nixbuild"
+	"boringboot/internal/options"
+	"boringboot/partition"
 )
 
 type injectCommand struct {
 	image, dest, host string
 	source            sourceFlags
-	root              rootFlags
+	root              options.Root
 	write             writeFlags
-	out               outputFlags
+	out               options.Output
 }
 
 func newInject() *cobra.Command {
@@ -43,15 +45,15 @@ content of directories (--tree), single files (--file). It changes IMAGE in plac
 	cmd.Flags().StringVar(&i.host, "host", "", "the host's `NAME`: finds its SOPS file, and is what the known_hosts line begins with")
 	i.source.registerSecrets(cmd)
 	i.source.registerFiles(cmd)
-	i.root.register(cmd)
+	i.root.Register(cmd)
 	i.write.register(cmd)
-	i.out.register(cmd)
+	i.out.Register(cmd, "say more")
 	return cmd
 }
 
 func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	ctx := cmd.Context()
-	useManifest := i.source.secrets != "" || i.source.manifest != "" || i.host != "" && len(i.source.trees)+len(i.source.files) == 0
+	useManifest := i.source.secrets != "" || i.source.manifest.File != "" || i.host != "" && len(i.source.trees)+len(i.source.files) == 0
 	if !useManifest && len(i.source.trees)+len(i.source.files) == 0 {
 		return cli.Usage(cmd, "nothing to inject: none of --secrets, --manifest, --host, --tree and --file is there")
 	}
@@ -63,8 +65,7 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	if i.write.force && i.dest == "" {
 		return cli.Usage(cmd, "--force replaces the file that -o names, and there is no -o")
 	}
-	sel, err := i.root.selector()
-	if err != nil {
+	if err := i.root.Check(cmd); err != nil {
 		return err
 	}
 	epoch, err := sourceDateEpoch()
@@ -79,7 +80,7 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
-	j := &job{sel: sel, entries: payload.entries, dryRun: i.write.dryRun,
+	j := &job{sel: partition.Selector(i.root), entries: payload.entries, dryRun: i.write.dryRun,
 		options: inject.Options{Allow: i.write.allow, Overwrite: i.write.overwrite, Time: epoch, Copy: i.dest != ""}}
 	if err := records.distinct(append(payload.inputs, i.image, i.dest)...); err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"boringboot/internal/diskimage"
 	"boringboot/internal/filemode"
 	"boringboot/internal/manifest"
+	"boringboot/internal/options"
 	"boringboot/internal/show"
 	"boringboot/partition"
 )
@@ -30,8 +31,8 @@ import (
 type inspect struct {
 	image, path string
 	content     bool
-	root        rootFlags
-	out         outputFlags
+	root        options.Root
+	out         options.Output
 }
 
 func newInspect() *cobra.Command {
@@ -53,17 +54,16 @@ with --content, the file's bytes. IMAGE may be compressed.`,
 		},
 	}
 	cmd.Flags().BoolVar(&i.content, "content", false, "write the bytes of the file PATH to standard output")
-	i.root.register(cmd)
-	i.out.register(cmd)
+	i.root.Register(cmd)
+	i.out.Register(cmd, "say more")
 	return cmd
 }
 
 func (i *inspect) run(cmd *cobra.Command, c *console) error {
-	if i.content && (i.path == "" || i.out.json) {
+	if i.content && (i.path == "" || i.out.JSON) {
 		return cli.Usage(cmd, "--content needs a PATH, and does not go with --json")
 	}
-	sel, err := i.root.selector()
-	if err != nil {
+	if err := i.root.Check(cmd); err != nil {
 		return err
 	}
 	if i.path != "" && i.path != "/" {
@@ -83,7 +83,7 @@ func (i *inspect) run(cmd *cobra.Command, c *console) error {
 	if i.path == "" {
 		return i.overview(cmd.Context(), c, img, table)
 	}
-	root, err := table.Root(sel)
+	root, err := table.Root(partition.Selector(i.root))
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.image, err)
 	}
@@ -147,7 +147,7 @@ func (i *inspect) overview(ctx context.Context, c *console, img *diskimage.Image
 		}
 		v.Partitions = append(v.Partitions, pv)
 	}
-	if i.out.json {
+	if i.out.JSON {
 		return c.json(v)
 	}
 	var b strings.Builder
@@ -168,7 +168,7 @@ func (i *inspect) overview(ctx context.Context, c *console, img *diskimage.Image
 			e := p.Ext4
 			fmt.Fprintf(&b, "ext4%s: %d of %d blocks of %d bytes free (%s), %d of %d inodes free, last written %s\n", ofPartition(partition.Partition{Number: p.Number}),
 				e.FreeBlocks, e.Blocks, e.BlockSize, show.Size(int64(e.FreeBlocks)*int64(e.BlockSize)), e.FreeInodes, e.Inodes, e.LastWrite)
-			if i.out.verbose {
+			if i.out.Verbose {
 				fmt.Fprintf(&b, "  features: %s\n", strings.Join(e.Features, " "))
 			}
 		case p.Problem != "":
@@ -239,7 +239,7 @@ func (i *inspect) show(c *console, fsys *ext4.FS) error {
 		}
 		slices.SortFunc(v.Entries, func(a, b fileView) int { return cmp.Compare(a.Path, b.Path) })
 	}
-	if i.out.json {
+	if i.out.JSON {
 		return errors.Join(damage, c.json(v))
 	}
 	list := v.Entries

@@ -51,11 +51,7 @@ func (j *job) run(ctx context.Context, img image) (*outcome, error) {
 	}
 	root, err := table.Root(j.sel)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", j.source, err)
-		if errors.Is(err, partition.ErrAmbiguous) {
-			err = cli.WithHint(err, "choose one with --partition N or --label L")
-		}
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", j.source, err)
 	}
 	section := img.Section(root.Start, root.Size)
 	start := time.Now()

@@ -15,6 +15,8 @@ import (
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/nixbuild"
+	"boringboot/internal/options"
+	"boringboot/partition"
 )
 
 type provision struct {
@@ -22,9 +24,9 @@ type provision struct {
 	image       string
 	flake, attr string
 	source      sourceFlags
-	root        rootFlags
+	root        options.Root
 	write       writeFlags
-	out         outputFlags
+	out         options.Output
 }
 
 func newProvision() *cobra.Command {
@@ -40,25 +42,25 @@ that ends in .zst is compressed. DEST appears only when everything was verified;
 		Args: cli.Args("HOST", "DEST"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p.host, p.dest = args[0], args[1]
-			return p.run(cmd.Context(), newConsole(p.out))
+			return p.run(cmd, newConsole(p.out))
 		},
 	}
 	cmd.Flags().StringVar(&p.image, "image", "", "use the image `FILE` rather than build one")
 	cmd.Flags().StringVar(&p.flake, "flake", ".", "the `FLAKE` whose nixosConfigurations.HOST is built")
 	cmd.Flags().StringVar(&p.attr, "attr", nixbuild.DefaultAttr, "the `ATTRIBUTE` of the host's configuration that is the image")
 	p.source.registerSecrets(cmd)
-	p.root.register(cmd)
+	p.root.Register(cmd)
 	p.write.register(cmd)
-	p.out.register(cmd)
+	p.out.Register(cmd, "say more")
 	return cmd
 }
 
-func (p *provision) run(ctx context.Context, c *console) error {
+func (p *provision) run(cmd *cobra.Command, c *console) error {
+	ctx := cmd.Context()
 	if err := nixbuild.CheckHost(p.host); err != nil {
 		return err
 	}
-	sel, err := p.root.selector()
-	if err != nil {
+	if err := p.root.Check(cmd); err != nil {
 		return err
 	}
 	epoch, err := sourceDateEpoch()
@@ -73,7 +75,7 @@ func (p *provision) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	j := &job{sel: sel, entries: payload.entries, dryRun: p.write.dryRun,
+	j := &job{sel: partition.Selector(p.root), entries: payload.entries, dryRun: p.write.dryRun,
 		options: inject.Options{Allow: p.write.allow, Overwrite: p.write.overwrite, Time: epoch, Copy: true}}
 	dest := destination(p.dest, p.host)
 

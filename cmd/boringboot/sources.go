@@ -6,30 +6,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"boringboot/inject"
 	"boringboot/internal/cli"
 	"boringboot/internal/manifest"
+	"boringboot/internal/options"
 	"boringboot/internal/secrets"
-	"boringboot/internal/show"
 	"boringboot/internal/sshkey"
 )
 
 // sourceFlags name what is to be injected.
 type sourceFlags struct {
-	secrets, manifest string
-	trees, files      []string
+	secrets      string
+	manifest     options.Manifest
+	trees, files []string
 }
 
 func (f *sourceFlags) registerSecrets(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.secrets, "secrets", "", "the SOPS `FILE` (default: the first of secrets/HOST.yaml, hosts/HOST/secrets.yaml)")
-	cmd.Flags().StringVar(&f.manifest, "manifest", "", "what to inject, from `FILE` (default: an SSH host key, its public half, Wi-Fi credentials)")
+	f.manifest.Register(cmd, "what to inject")
 }
 
 func (f *sourceFlags) registerFiles(cmd *cobra.Command) {
@@ -77,10 +75,8 @@ func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool,
 }
 
 func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host string) error {
-	if f.manifest != "" {
-		p.inputs = append(p.inputs, f.manifest)
-	}
-	m, dir, err := f.loadManifest(ctx)
+	p.inputs = append(p.inputs, f.manifest.File)
+	m, dir, err := f.manifest.Load(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,50 +101,6 @@ func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host strin
 	p.hostKey = resolved.HostKey
 	return nil
 }
-
-// loadManifest returns the manifest and the directory that its relative paths start from.
-func (f *sourceFlags) loadManifest(ctx context.Context) (*manifest.Manifest, string, error) {
-	if f.manifest == "" {
-		return manifest.Default(), "", nil
-	}
-	data, err := readSmall(ctx, f.manifest)
-	if err != nil {
-		return nil, "", fmt.Errorf("--manifest %s: %w", f.manifest, err)
-	}
-	m, err := manifest.Parse(f.manifest, data)
-	return m, filepath.Dir(f.manifest), err
-}
-
-// readSmall reads a file, which may be a pipe (--manifest <(nix eval --json …)), until ctx ends. A manifest is not larger than
-// maxManifest bytes.
-func readSmall(ctx context.Context, path string) ([]byte, error) {
-	type answer struct {
-		data []byte
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() { // opening and reading a pipe wait for whoever writes to it
-		f, err := os.Open(path)
-		if err != nil {
-			done <- answer{nil, withoutPath(err)}
-			return
-		}
-		defer f.Close()
-		data, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-		if err == nil && len(data) > maxManifest {
-			err = fmt.Errorf("larger than %s: not a manifest", show.Size(maxManifest))
-		}
-		done <- answer{data, err}
-	}()
-	select {
-	case a := <-done:
-		return a.data, a.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-const maxManifest = 1 << 20 // manifest.Parse's own limit
 
 func (f *sourceFlags) findSecrets(host string) (string, error) {
 	if f.secrets != "" {

@@ -4,10 +4,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
@@ -19,12 +17,12 @@ import (
 )
 
 // audit judges an image and tells what it found. Its error is what the exit code stands for.
-func audit(ctx context.Context, o options) error {
+func audit(ctx context.Context, o settings) error {
 	want, err := gather(ctx, o)
 	if err != nil {
 		return err
 	}
-	img, err := diskimage.Open(ctx, o.image, progress.New(os.Stderr, o.quiet))
+	img, err := diskimage.Open(ctx, o.image, progress.New(os.Stderr, o.out.Quiet))
 	if err != nil {
 		return err
 	}
@@ -48,16 +46,13 @@ func audit(ctx context.Context, o options) error {
 }
 
 // judge finds the root file system and reads it back.
-func judge(ctx context.Context, img *diskimage.Image, o options, want *wanted, res *result) (*verify.Report, error) {
+func judge(ctx context.Context, img *diskimage.Image, o settings, want *wanted, res *result) (*verify.Report, error) {
 	table, err := partition.Read(img, img.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.image, err)
 	}
-	root, err := table.Root(o.root)
+	root, err := table.Root(partition.Selector(o.root))
 	if err != nil {
-		if errors.Is(err, partition.ErrAmbiguous) {
-			err = cli.WithHint(err, "choose one with --partition N or --label L")
-		}
 		return nil, fmt.Errorf("%s: %w", o.image, err)
 	}
 	res.Root = rootResult{
@@ -89,17 +84,10 @@ const (
 )
 
 // gather reads the manifest and, where they are named, the secrets.
-func gather(ctx context.Context, o options) (*wanted, error) {
-	m, dir := manifest.Default(), ""
-	if o.manifest != "" {
-		data, err := os.ReadFile(o.manifest)
-		if err != nil {
-			return nil, fmt.Errorf("manifest: %w", err)
-		}
-		if m, err = manifest.Parse(o.manifest, data); err != nil {
-			return nil, err
-		}
-		dir = filepath.Dir(o.manifest)
+func gather(ctx context.Context, o settings) (*wanted, error) {
+	m, dir, err := o.manifest.Load(ctx)
+	if err != nil {
+		return nil, err
 	}
 	if o.secrets == "" {
 		return &wanted{m.Expect(), comparedBootstrap}, nil

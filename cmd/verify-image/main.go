@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"boringboot/internal/cli"
-	"boringboot/partition"
+	"boringboot/internal/options"
 )
 
 func main() {
@@ -19,17 +19,16 @@ func main() {
 	})
 }
 
-// options are the command line.
-type options struct {
-	image             string
-	manifest, secrets string
-	root              partition.Selector
-	json              bool
-	quiet, verbose    bool
+// settings are the command line.
+type settings struct {
+	image, secrets string
+	manifest       options.Manifest
+	root           options.Root
+	out            options.Output
 }
 
 func run(ctx context.Context, args []string) error {
-	var o options
+	var o settings
 	var err error
 	cmd := newCommand(&o, func(ctx context.Context) { err = audit(ctx, o) })
 	cmd.SetArgs(args)
@@ -40,7 +39,7 @@ func run(ctx context.Context, args []string) error {
 }
 
 // newCommand is the command line; do is called when it is sound.
-func newCommand(o *options, do func(context.Context)) *cobra.Command {
+func newCommand(o *settings, do func(context.Context)) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify-image IMAGE",
 		Short: "Say whether a disk image holds the bootstrap files that it should",
@@ -58,31 +57,21 @@ Exit codes: 0 verified; 1 the image is wrong (findings); 2 it could not be judge
 		Args:    cli.Args("IMAGE"),
 		Version: cli.Version(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if cmd.Flags().Changed("partition") && o.root.Number < 1 {
-				return cli.Usage(cmd, "--partition %d: partitions are numbered from 1", o.root.Number)
-			}
-			if cmd.Flags().Changed("label") && o.root.Label == "" {
-				return cli.Usage(cmd, "--label: a label is missing")
+			if err := o.root.Check(cmd); err != nil {
+				return err
 			}
 			if args[0] == "" {
 				return cli.Usage(cmd, "the image's name is empty")
-			}
-			if o.json && o.quiet {
-				return cli.Usage(cmd, "--json and --quiet contradict each other")
 			}
 			o.image = args[0]
 			do(cmd.Context())
 			return nil
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&o.manifest, "manifest", "", "what must be there, from `FILE` (default: an SSH host key, its public half, Wi-Fi credentials)")
-	f.StringVar(&o.secrets, "secrets", "", "compare every byte with what the SOPS `FILE` holds")
-	f.IntVar(&o.root.Number, "partition", 0, "the root partition's `number`, where it is not plain which one it is")
-	f.StringVar(&o.root.Label, "label", "", "the root file system's `label`, where it is not plain which one it is")
-	f.BoolVar(&o.json, "json", false, "one JSON object on standard output, all else on standard error")
-	f.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing but what is wrong")
-	f.BoolVarP(&o.verbose, "verbose", "v", false, "show the directories above the files as well, and what a reader could not read")
+	o.manifest.Register(cmd, "what must be there")
+	cmd.Flags().StringVar(&o.secrets, "secrets", "", "compare every byte with what the SOPS `FILE` holds")
+	o.root.Register(cmd)
+	o.out.Register(cmd, "show the directories above the files as well, and what a reader could not read")
 	cmd.SetVersionTemplate(fmt.Sprintf("verify-image %s\n", cli.Version()))
 	return cmd
 }

@@ -51,27 +51,27 @@ func (r *result) fill(report *verify.Report, err error) {
 }
 
 // show writes the result to where the options want it.
-func present(o options, r *result, report *verify.Report) error {
+func present(o settings, r *result, report *verify.Report) error {
 	switch {
-	case o.json:
+	case o.out.JSON:
 		enc := json.NewEncoder(os.Stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(r)
-	case o.quiet:
+	case o.out.Quiet:
 		return report.WriteFindings(os.Stderr, verify.TextOptions{Color: colored(os.Stderr)})
 	}
 	return text(os.Stdout, o, r, report)
 }
 
-func text(w io.Writer, o options, r *result, report *verify.Report) error {
+func text(w io.Writer, o settings, r *result, report *verify.Report) error {
 	where := "the whole image"
 	if r.Root.Partition != 0 {
 		where = fmt.Sprintf("partition %d", r.Root.Partition)
 	}
-	if o.verbose {
+	if o.out.Verbose {
 		fmt.Fprintf(w, "root: %s, %s %q, %d bytes from byte %d\n", where, r.Root.Type, r.Root.Label, r.Root.Size, r.Root.Start)
 	}
-	if err := report.WriteText(w, verify.TextOptions{Verbose: o.verbose, Color: colored(os.Stdout)}); err != nil {
+	if err := report.WriteText(w, verify.TextOptions{Verbose: o.out.Verbose, Color: colored(os.Stdout)}); err != nil {
 		return err
 	}
 	if r.Verdict != "verified" {

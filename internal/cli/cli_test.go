@@ -67,10 +67,16 @@ func TestExecute(t *testing.T) {
 		{"too few arguments", "p: B is missing\nhint: p do --help shows how it is used\n", []string{"do", "a"}},
 		{"too many arguments", "p: an argument too many: \"c\"\nhint: p do --help shows how it is used\n", []string{"do", "a", "b", "c"}},
 		{"the right ones", "", []string{"do", "a", "b"}},
+		{"an option with an empty value", "p: --out: its value is empty\nhint: p do --help shows how it is used\n", []string{"do", "a", "b", "--out", ""}},
+		{"an option with an empty value among others", "p: --add: its value is empty\nhint: p do --help shows how it is used\n", []string{"do", "a", "b", "--add=x", "--add="}},
+		{"options with values", "", []string{"do", "a", "b", "--out", " ", "--add=x"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := &cobra.Command{Use: "p", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error { return Usage(cmd, "a command is missing") }}
-			root.AddCommand(&cobra.Command{Use: "do A B", Args: Args("A", "B"), RunE: func(*cobra.Command, []string) error { return nil }})
+			do := &cobra.Command{Use: "do A B", Args: Args("A", "B"), RunE: func(*cobra.Command, []string) error { return nil }}
+			do.Flags().String("out", "", "")
+			do.Flags().StringArray("add", nil, "")
+			root.AddCommand(do)
 			root.SetArgs(append([]string{}, tt.args...))
 			var b bytes.Buffer
 			if err := Execute(context.Background(), root); err != nil {

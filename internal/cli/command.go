@@ -8,14 +8,18 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-// Execute runs the command line of root with its errors left to Report. Help, version and completion that cannot be printed are errors.
+// Execute runs the command line of root with its errors left to Report. Help, version and completion that cannot be printed are errors, and so are
+// options with an empty value.
 func Execute(ctx context.Context, root *cobra.Command) error {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return Usage(cmd, "%v", err) })
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return notEmpty(cmd) }
 	out := &printer{w: root.OutOrStdout()}
 	root.SetOut(out)
 	cmd, err := root.ExecuteContextC(ctx)
@@ -27,6 +31,25 @@ func Execute(ctx context.Context, root *cobra.Command) error {
 		return Usage(root, "%v", err)
 	}
 	return err
+}
+
+// notEmpty refuses options that were given an empty value, as "$UNSET" is: what was meant cannot be known, and to take them for options
+// that were not given would do something else (change an image in place where -o "$OUT" was to keep it).
+func notEmpty(cmd *cobra.Command) error {
+	var empty *pflag.Flag
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			values = list.GetSlice()
+		}
+		if empty == nil && slices.Contains(values, "") {
+			empty = f
+		}
+	})
+	if empty == nil {
+		return nil
+	}
+	return Usage(cmd, "--%s: its value is empty", empty.Name)
 }
 
 // printer remembers the first error of writing to what cobra prints to: cobra does not look.
