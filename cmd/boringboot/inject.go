@@ -72,6 +72,9 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := notStdout("-o", i.dest, imageToFile); err != nil {
+		return err
+	}
 	payload, err := i.source.gather(ctx, i.host, useManifest, i.write.allow)
 	if err != nil {
 		return err

@@ -67,6 +67,9 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := notStdout("DEST", p.dest, imageToFile); err != nil {
+		return err
+	}
 	payload, err := p.source.gather(ctx, p.host, true, p.write.allow)
 	if err != nil {
 		return err
@@ -100,6 +103,8 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 	}
 	return finish(ctx, c, j, out, source, records, result{Command: "provision", Host: p.host, Image: source, Dest: dest})
 }
+
+const imageToFile = "an image gets its name when it was read back and found right"
 
 // sourceImage returns the path of the image to start from, built if need be.
 func (p *provision) sourceImage(ctx context.Context, c *console) (string, error) {

@@ -35,6 +35,12 @@ func (f *writeFlags) checkRecords(host string, p *payload) (*records, error) {
 	if f.knownHosts != "" && host == "" {
 		return nil, cli.WithHint(fmt.Errorf("--known-hosts %s: the host's name is not known", f.knownHosts), "name it with --host NAME")
 	}
+	if err := notStdout("--known-hosts", f.knownHosts, "the line is printed with the result, without the option"); err != nil {
+		return nil, err
+	}
+	if err := notStdout("--receipt", f.receipt, "--json prints the same object to standard output"); err != nil {
+		return nil, err
+	}
 	if f.dryRun {
 		return r, nil
 	}
@@ -50,6 +56,14 @@ func (f *writeFlags) checkRecords(host string, p *payload) (*records, error) {
 		}
 	}
 	return r, nil
+}
+
+// notStdout refuses "-" for a file that is to be written: a user who means standard output would find a file of that name.
+func notStdout(what, path, instead string) error {
+	if path != "-" {
+		return nil
+	}
+	return cli.WithHint(fmt.Errorf("%s -: it is written to a file, not to standard output", what), "%s; ./- is a file of that name", instead)
 }
 
 // checkWritable fails where a file cannot be made or changed.

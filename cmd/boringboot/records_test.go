@@ -225,6 +225,36 @@ func TestRecordsDestroyNothing(t *testing.T) {
 	}
 }
 
+// TestStandardOutputIsNoFile: "-" means standard output to many programs, and would be a file here.
+func TestStandardOutputIsNoFile(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
+	w := newWorkplace(t)
+	before := testimage.Snapshot(t, image)
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"provision", "bastet", "out.img", "--image", image, "--receipt", "-"}, []string{"--receipt -", "--json"}},
+		{[]string{"provision", "bastet", "out.img", "--image", image, "--known-hosts", "-"}, []string{"--known-hosts -", "with the result"}},
+		{[]string{"provision", "bastet", "out.img", "--image", image, "--known-hosts", "-", "--dry-run"}, []string{"--known-hosts -"}},
+		{[]string{"provision", "bastet", "-", "--image", image}, []string{"DEST -", "./-"}},
+		{[]string{"inject", image, "-o", "-", "--file", "key.pub:/x"}, []string{"-o -", "./-"}},
+		{[]string{"inject", image, "--file", "key.pub:/x", "--receipt=-"}, []string{"--receipt -"}},
+	} {
+		checkFailure(t, w, failure{want: tt.want}, tt.args...)
+	}
+	for _, name := range []string{"-", "out.img"} {
+		if _, err := os.Lstat(w.path(name)); err == nil {
+			t.Errorf("%q was made", name)
+		}
+	}
+	if testimage.Snapshot(t, image) != before {
+		t.Error("the image was changed")
+	}
+	w.must(0, "boringboot", "provision", "bastet", "./-", "--image", image)
+	w.must(0, "verify-image", "./-")
+}
+
 func TestAnotherKeyInKnownHostsIsToldOf(t *testing.T) {
 	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
 	w := newWorkplace(t)
