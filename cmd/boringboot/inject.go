@@ -126,7 +126,7 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 	}
 	res.fill(done)
 	res.addKey(records)
-	if err := records.write(&res); err != nil {
+	if err := records.write(ctx, &res); err != nil {
 		return fmt.Errorf("%s is complete and verified, but: %w", i.image, err)
 	}
 	return unprinted(i.image, c.finish(res))

@@ -155,7 +155,7 @@ func finish(ctx context.Context, c *console, j *job, out *diskimage.Output, sour
 	}
 	res.fill(done)
 	res.addKey(records)
-	if err := records.write(&res); err != nil {
+	if err := records.write(ctx, &res); err != nil {
 		return fmt.Errorf("%s is complete and verified, but: %w", res.Dest, err)
 	}
 	return unprinted(res.Dest, c.finish(res))

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,12 +47,12 @@ func (f *writeFlags) checkRecords(host string, p *payload) (*records, error) {
 	}
 	r.knownHosts, r.receipt = f.knownHosts, f.receipt
 	if r.knownHosts != "" {
-		if err := checkWritable(r.knownHosts); err != nil {
+		if err := checkAppendable(r.knownHosts); err != nil {
 			return nil, fmt.Errorf("--known-hosts: %w", err)
 		}
 	}
 	if r.receipt != "" {
-		if err := checkWritable(r.receipt); err != nil {
+		if err := checkReplaceable(r.receipt); err != nil {
 			return nil, fmt.Errorf("--receipt: %w", err)
 		}
 	}
@@ -66,26 +67,31 @@ func notStdout(what, path, instead string) error {
 	return cli.WithHint(fmt.Errorf("%s -: it is written to a file, not to standard output", what), "%s; ./- is a file of that name", instead)
 }
 
-// checkWritable fails where a file cannot be made or changed.
-func checkWritable(path string) error {
+// checkAppendable fails where a file cannot be made or appended to.
+func checkAppendable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		probe, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-		if err != nil {
-			return err
-		}
-		return errors.Join(probe.Close(), os.Remove(probe.Name()))
+		return checkReplaceable(path)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s: not a regular file", path)
+		return fmt.Errorf("%s is %s", path, atomicfile.KindName(info.Mode()))
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
 		return err
 	}
 	return f.Close()
+}
+
+// checkReplaceable fails where a file cannot be made, or replaced by another that takes its name.
+func checkReplaceable(path string) error {
+	probe, err := atomicfile.Create(path, true)
+	if err != nil {
+		return err
+	}
+	return probe.Abort()
 }
 
 // distinct fails where a file that the job writes besides the image is one of the files that it reads or makes.
@@ -119,9 +125,9 @@ func sameFile(a, b string) bool {
 }
 
 // write leaves the records of a job that is done. It adds a warning to the result where the known_hosts file trusts another key, too.
-func (r *records) write(res *result) error {
+func (r *records) write(ctx context.Context, res *result) error {
 	if r.knownHosts != "" {
-		other, err := r.appendKnownHosts()
+		other, err := r.appendKnownHosts(ctx)
 		if err != nil {
 			return fmt.Errorf("--known-hosts: %w", err)
 		}
@@ -143,12 +149,9 @@ func (r *records) write(res *result) error {
 	return nil
 }
 
-func (r *records) appendKnownHosts() (other bool, err error) {
-	f, err := os.OpenFile(r.knownHosts, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
-	isNew := err == nil
-	if errors.Is(err, fs.ErrExist) {
-		f, err = os.OpenFile(r.knownHosts, os.O_RDWR|os.O_APPEND, 0)
-	}
+// appendKnownHosts appends the host's line. It locks the file: two runs for one host at the same time append it once.
+func (r *records) appendKnownHosts(ctx context.Context) (other bool, err error) {
+	f, isNew, err := openLocked(ctx, r.knownHosts)
 	if err != nil {
 		return false, err
 	}
@@ -159,8 +162,36 @@ func (r *records) appendKnownHosts() (other bool, err error) {
 	return other, errors.Join(err, f.Close())
 }
 
+// openLocked opens a file to append to it, makes it where it is not there, and waits until no other run has it. A file that another
+// program has replaced meanwhile (ssh-keygen -R) is opened anew.
+func openLocked(ctx context.Context, path string) (f *os.File, isNew bool, err error) {
+	for {
+		f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+		isNew = err == nil
+		if errors.Is(err, fs.ErrExist) {
+			f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		if err := atomicfile.Await(ctx, f); err != nil {
+			return nil, false, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+		}
+		ours, err := f.Stat()
+		if err != nil {
+			return nil, false, errors.Join(err, f.Close())
+		}
+		if there, err := os.Stat(path); err == nil && os.SameFile(ours, there) {
+			return f, isNew, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
 // appendOnce appends a known_hosts line to f unless f holds it already, and reports whether f has another key of the same host and
-// type. The append is one write, so that two runs do not mix their lines.
+// type. The append is one write, so that whoever reads meanwhile sees no half of a line.
 func appendOnce(f io.ReadWriteSeeker, line string) (other bool, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return false, err

@@ -3,10 +3,13 @@ package main_test
 // This file is about what remains of a run besides the image, and about what must not remain.
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -222,6 +225,51 @@ func TestRecordsDestroyNothing(t *testing.T) {
 	}
 	if testimage.Snapshot(t, w.path("work.img")) != testimage.Snapshot(t, image) {
 		t.Error("the image was changed")
+	}
+}
+
+// TestRunsAtTheSameTimeAppendOneLine starts runs for the same host, each with an image of its own, and one known_hosts file.
+func TestRunsAtTheSameTimeAppendOneLine(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: -1, Size: 8 << 20})
+	w := newWorkplace(t)
+	const runs, rounds = 8, 2
+	others := bytes.Repeat([]byte("other ssh-ed25519 AAAA\n"), 400_000) // which take a while to be read
+	for round := range rounds {
+		name := fmt.Sprintf("known_hosts%d", round)
+		w.write(name, others)
+		var all []*exec.Cmd
+		for i := range runs {
+			cmd := w.command("boringboot", "provision", "bastet", fmt.Sprintf("out%d.img", i), "--image", image, "--force", "--known-hosts", name)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, cmd)
+		}
+		for _, cmd := range all {
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v: %v", cmd.Args, err)
+			}
+		}
+		if n := strings.Count(string(w.read(name)), "bastet "); n != 1 {
+			t.Errorf("round %d: %d lines", round, n)
+		}
+	}
+}
+
+func TestAKnownHostsFileThatCannotBeIsFoundOutBefore(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
+	w := newWorkplace(t)
+	if err := firstError(os.Symlink("nowhere/kh", w.path("dangling")), os.Mkdir(w.path("sub"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	w.sh("mkfifo", "fifo")
+	for _, flag := range []string{"--known-hosts", "--receipt"} {
+		for file, says := range map[string]string{"dangling": "nowhere", "sub": "directory", "none/x": "none", "/dev/null": "", "fifo": ""} {
+			checkFailure(t, w, failure{want: []string{flag, says}}, "provision", "bastet", "out.img", "--image", image, flag, file)
+		}
+	}
+	if _, err := os.Lstat(w.path("out.img")); err == nil {
+		t.Error("the image was made nevertheless")
 	}
 }
 
