@@ -4,7 +4,6 @@ package ext4
 
 import (
 	"io/fs"
-	"math"
 	"strings"
 
 	"boringboot/ext4/internal/format"
@@ -13,49 +12,16 @@ import (
 // linkMax is how many links an inode has at most (EXT4_LINK_MAX).
 const linkMax = 65000
 
-// checkFileSize: file blocks have 32-bit numbers, the last of which is not used; and there must be room.
-func (tx *Tx) checkFileSize(size int64) error {
-	if size < 0 {
-		return fs.ErrInvalid
-	}
-	need := (uint64(size) + uint64(tx.blockSize) - 1) / uint64(tx.blockSize)
-	if need > math.MaxUint32-1 {
-		return ErrTooLarge
-	}
-	if free := tx.freeBlocks(); need > free {
-		return &NoSpaceError{Resource: "blocks", Needed: need, Free: free}
-	}
-	return nil
-}
-
 // makeFile makes a regular file.
-func (tx *Tx) makeFile(dir node, name string, c Content, size int64, a Attr) error {
+func (tx *Tx) makeFile(dir node, name string, c fileContent, a Attr) error {
 	n, err := tx.newInode(dir, format.ModeRegular, a)
 	if err != nil {
 		return err
 	}
-	if err := tx.fill(n, c, size); err != nil {
+	if err := tx.fill(n, c); err != nil {
 		return err
 	}
 	return tx.link(dir, name, n)
-}
-
-// fill gives an empty file its content.
-func (tx *Tx) fill(n node, c Content, size int64) error {
-	count := uint32((uint64(size) + uint64(tx.blockSize) - 1) / uint64(tx.blockSize))
-	err := tx.appendBlocks(n, 0, count, func(r run) {
-		off := int64(r.block) * int64(tx.blockSize)
-		tx.data.add(pending{blockRun{r.start, r.count}, c, off, size})
-	})
-	if err != nil {
-		return err
-	}
-	n.SetSize(uint64(size))
-	if size > math.MaxInt32 {
-		format.SFeatureROCompat.Set(tx.sb, format.SFeatureROCompat.Get(tx.sb)|format.ROCompatLargeFile)
-	}
-	tx.seal(n)
-	return nil
 }
 
 // checkReplace: only a regular file that nothing protects is replaced.
@@ -66,9 +32,6 @@ func (tx *Tx) checkReplace(loc location) error {
 		return ErrIsDir
 	default:
 		return unsupportedf("inode %d: neither a regular file nor a directory", loc.node.ino)
-	}
-	if !loc.node.flag(format.InodeExtents) {
-		return unsupportedf("inode %d: its blocks are mapped by indirect blocks, which are not written yet", loc.node.ino)
 	}
 	if err := tx.checkMutable(loc.node); err != nil {
 		return err
@@ -83,9 +46,9 @@ func (tx *Tx) checkReplace(loc location) error {
 }
 
 // replaceFile gives a name another content. An inode with other names is left to them.
-func (tx *Tx) replaceFile(loc location, c Content, size int64, a Attr) error {
+func (tx *Tx) replaceFile(loc location, c fileContent, a Attr) error {
 	if format.ILinksCount.Get(loc.node.Inode) > 1 {
-		return tx.replaceName(loc, c, size, a)
+		return tx.replaceName(loc, c, a)
 	}
 	n, err := tx.editInode(loc.node.ino)
 	if err != nil {
@@ -103,16 +66,16 @@ func (tx *Tx) replaceFile(loc location, c Content, size int64, a Attr) error {
 	n.SetAtime(tx.now)
 	tx.touch(n)
 	tx.seal(n)
-	return tx.fill(n, c, size)
+	return tx.fill(n, c)
 }
 
 // replaceName makes a new inode for a name and takes one link from the old one.
-func (tx *Tx) replaceName(loc location, c Content, size int64, a Attr) error {
+func (tx *Tx) replaceName(loc location, c fileContent, a Attr) error {
 	n, err := tx.newInode(loc.dir, format.ModeRegular, a)
 	if err != nil {
 		return err
 	}
-	if err := tx.fill(n, c, size); err != nil {
+	if err := tx.fill(n, c); err != nil {
 		return err
 	}
 	old, err := tx.editInode(loc.node.ino)

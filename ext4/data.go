@@ -16,7 +16,7 @@ type pending struct {
 	blockRun
 	content Content
 	off     int64
-	size    int64 // of the content
+	size    int64 // of the content, or what is left of it
 }
 
 // fileData is the source that a transaction reads from.
@@ -34,13 +34,43 @@ func (d *fileData) add(p pending) {
 
 // drop forgets data for blocks that are freed again.
 func (d *fileData) drop(start FSBlock, n uint32) {
+	end := start + FSBlock(n)
+	var rest []pending // of what begins before these blocks or goes on behind them
 	d.list = slices.DeleteFunc(d.list, func(p pending) bool {
-		return p.start >= start && p.start+FSBlock(p.count) <= start+FSBlock(n)
+		pEnd := p.start + FSBlock(p.count)
+		if p.start >= end || pEnd <= start {
+			return false
+		}
+		if p.start < start {
+			before := p
+			before.count = uint32(start - p.start)
+			rest = append(rest, before)
+		}
+		if pEnd > end {
+			after := p
+			after.blockRun = blockRun{end, uint32(pEnd - end)}
+			after.off += int64(end-p.start) * int64(d.cache.BlockSize())
+			rest = append(rest, after)
+		}
+		return true
 	})
+	for _, p := range rest {
+		d.add(p)
+	}
 }
 
-// find is the pending data that block b belongs to.
-func (d *fileData) find(b FSBlock) (pending, bool) {
+// shorten lets block b, the last of a file, hold only its first bytes; the rest are zeros. It tells whether the block has such data.
+func (d *fileData) shorten(b FSBlock, bytes int) bool {
+	i, found := d.search(b)
+	if found {
+		p := &d.list[i]
+		p.size = min(p.size, p.off+int64(b-p.start)*int64(d.cache.BlockSize())+int64(bytes))
+	}
+	return found
+}
+
+// search finds where in the list the data is that block b belongs to.
+func (d *fileData) search(b FSBlock) (int, bool) {
 	if !d.sorted {
 		slices.SortFunc(d.list, func(x, y pending) int {
 			if x.start < y.start {
@@ -50,7 +80,7 @@ func (d *fileData) find(b FSBlock) (pending, bool) {
 		})
 		d.sorted = true
 	}
-	i, found := slices.BinarySearchFunc(d.list, b, func(p pending, b FSBlock) int {
+	return slices.BinarySearchFunc(d.list, b, func(p pending, b FSBlock) int {
 		switch {
 		case p.start+FSBlock(p.count) <= b:
 			return -1
@@ -59,10 +89,6 @@ func (d *fileData) find(b FSBlock) (pending, bool) {
 		}
 		return 0
 	})
-	if !found {
-		return pending{}, false
-	}
-	return d.list[i], true
 }
 
 func (d *fileData) Block(n FSBlock) ([]byte, error) { return d.over.Block(n) }
@@ -89,8 +115,8 @@ func (d *fileData) readBlock(n FSBlock, b []byte) error {
 		copy(b, block)
 		return err
 	}
-	if p, ok := d.find(n); ok {
-		return p.read(n, b, d.cache.BlockSize())
+	if i, ok := d.search(n); ok {
+		return d.list[i].read(n, b, d.cache.BlockSize())
 	}
 	return d.cache.Read(n, b)
 }

@@ -6,13 +6,6 @@ import (
 	"boringboot/ext4/internal/format"
 )
 
-// run is consecutive blocks of a file: on disk from start on, or a hole (start 0), or unwritten, which reads as a hole does.
-type run struct {
-	block FileBlock
-	count uint32
-	start FSBlock
-}
-
 // walk calls visit for each mapped extent in ascending order, and tree, if not nil, for each block of the tree itself.
 // An extent that is unwritten comes with its flag. The walk ends on every input: each node has to cover file blocks that no
 // other one covers.

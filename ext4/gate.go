@@ -144,9 +144,6 @@ func checkState(sb format.Superblock) error {
 
 // checkWritable refuses to write where reading is all that works.
 func checkWritable(sb format.Superblock) error {
-	if !sb.HasIncompat(format.IncompatExtents) {
-		return unsupportedf("superblock: no extent feature: files mapped by indirect blocks can be read, not written yet")
-	}
 	if v := format.SDefHashVersion.Get(sb); sb.HasCompat(format.CompatDirIndex) && v > format.HashTEA {
 		return unsupportedf("superblock: s_def_hash_version %d", v)
 	}

@@ -59,7 +59,7 @@ func (tx *Tx) newInode(dir node, mode uint16, a Attr) (node, error) {
 	n.SetMtime(tx.now)
 	n.SetCtime(tx.now)
 	n.SetCrtime(tx.now)
-	tx.initExtents(n)
+	tx.initMap(n)
 	tx.seal(n)
 	return n, nil
 }
@@ -80,12 +80,6 @@ func (tx *Tx) extraSize() uint16 {
 		size = max(size, format.SWantExtraIsize.Get(tx.sb), format.SMinExtraIsize.Get(tx.sb))
 	}
 	return min(size, uint16(tx.inodeSize-format.InodeBaseSize)) &^ 3
-}
-
-// initExtents makes i_block an empty extent tree.
-func (tx *Tx) initExtents(n node) {
-	format.IFlags.Set(n.Inode, format.IFlags.Get(n.Inode)|format.InodeExtents)
-	format.ExtentNode(n.IBlock()).Init(0)
 }
 
 // addBlocks counts blocks in i_blocks; negative ones are given up.

@@ -123,7 +123,7 @@ func TestEveryProfileReadsAsTheKernelReadsIt(t *testing.T) {
 	}
 }
 
-func TestAnOldFileSystemWithIndirectBlocksIsReadAndNotWritten(t *testing.T) {
+func TestAnOldFileSystemWithIndirectBlocksIsReadAsTheKernelReadsIt(t *testing.T) {
 	p := testimage.Profile{Name: "ext3", Features: "has_journal,ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file", BlockSize: 1024}
 	path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 20, Fill: func(dir string) error {
 		b := make([]byte, 400_000) // into the double indirect block

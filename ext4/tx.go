@@ -4,7 +4,6 @@ package ext4
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,12 +12,6 @@ import (
 	"boringboot/ext4/internal/blocks"
 	"boringboot/ext4/internal/format"
 )
-
-// Content is a file's bytes, read when the transaction commits: *bytes.Reader, *io.SectionReader. It must not change before.
-type Content interface {
-	io.ReaderAt
-	Size() int64
-}
 
 // Attr is what a new file is given: permission bits with setuid, setgid and sticky, and an owner. Nothing is inherited.
 type Attr struct {
@@ -234,26 +227,27 @@ func (tx *Tx) Symlink(target, name string, a Attr) error {
 
 // WriteFile makes a regular file or replaces its content, mode and owner; extended attributes of the old one are dropped. The
 // old content is overwritten with zeros. If the file has other names, they keep the old file. A symlink at name is followed.
+// Where c is a SparseContent the file has its holes.
 func (tx *Tx) WriteFile(name string, c Content, a Attr) error {
 	return tx.change("write", name, func() error {
 		loc, err := tx.locate(name, true)
 		if err != nil {
 			return err
 		}
-		size := c.Size()
-		if err := tx.checkFileSize(size); err != nil {
+		content, err := tx.measure(c)
+		if err != nil {
 			return err
 		}
 		if loc.exists {
 			if err := tx.checkReplace(loc); err != nil {
 				return err
 			}
-			return halfway(tx.replaceFile(loc, c, size, a))
+			return halfway(tx.replaceFile(loc, content, a))
 		}
 		if err := tx.checkNew(loc); err != nil {
 			return err
 		}
-		return halfway(tx.makeFile(loc.dir, loc.name, c, size, a))
+		return halfway(tx.makeFile(loc.dir, loc.name, content, a))
 	})
 }
 

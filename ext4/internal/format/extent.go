@@ -20,11 +20,12 @@ const (
 	eiLeafLo U32 = 4
 	eiLeafHi U16 = 8
 
-	ExtentMagic   = 0xF30A
-	ExtentEntry   = 12 // bytes, of the header too
-	MaxExtentLen  = 1 << 15
-	MaxTreeDepth  = 5 // EXT4_MAX_EXTENT_DEPTH
-	extentTailLen = 4
+	ExtentMagic     = 0xF30A
+	ExtentEntry     = 12 // bytes, of the header too
+	MaxExtentLen    = 1 << 15
+	MaxUnwrittenLen = MaxExtentLen - 1 // the length's top bit says that it is unwritten
+	MaxTreeDepth    = 5                // EXT4_MAX_EXTENT_DEPTH
+	extentTailLen   = 4
 )
 
 // ExtentNode is a view of i_block or of a whole block.
