@@ -107,7 +107,6 @@ func TestAJournalThatCannotBeUsedIsRefused(t *testing.T) {
 		{"no log", func(j format.JournalSuperblock) { format.JSFirst.Set(j, format.JSMaxlen.Get(j)) }, ErrCorrupt},
 		{"another block size", func(j format.JournalSuperblock) { format.JSBlockSize.Set(j, 512) }, ErrCorrupt},
 		{"an unknown feature", func(j format.JournalSuperblock) { format.JSFeatureIncompat.Set(j, 0x100) }, ErrUnsupported},
-		{"fast commits", func(j format.JournalSuperblock) { format.JSFeatureIncompat.Set(j, format.JIncompatFastCommit) }, ErrUnsupported},
 		{"a wrong checksum", func(j format.JournalSuperblock) {
 			format.JSFeatureIncompat.Set(j, format.JIncompatCsumV3)
 			format.JSChecksumType.Set(j, format.JChecksumCRC32C)

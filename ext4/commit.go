@@ -17,10 +17,10 @@ type plan struct {
 	zero []blockRun      // what was freed
 }
 
-// commit writes what a transaction has changed, if anything: at once, through the journal, or in order.
+// commit writes what Open has recovered, and what a transaction has changed: at once, through the journal, or in order.
 func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if len(tx.over.Changes()) == 0 && len(tx.data.list) == 0 && len(tx.freed) == 0 && bytes.Equal(tx.sb, fsys.view.sb) {
-		return nil
+		return fsys.commitRecovery(o)
 	}
 	j, err := fsys.view.openJournal() // checked in any case: a log that is not empty would undo the update
 	if err != nil {
@@ -42,6 +42,9 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 
 	fsys.mu.Lock()
 	defer fsys.mu.Unlock()
+	if err := fsys.writeRecovery(o); err != nil {
+		return err
+	}
 	w := writer{dev: fsys.dev, blockSize: tx.blockSize}
 	switch {
 	case o.noJournal:
@@ -69,29 +72,34 @@ func (tx *Tx) stampSuperblock(base *view, journaled bool) (superblocks, error) {
 	if tx.metadataCsum {
 		tx.sb.SetChecksum()
 	}
-	at, off := tx.superAt()
+	at, _ := tx.superAt()
 	old, err := base.src.Block(at)
 	if err != nil {
 		return superblocks{}, err
 	}
-	with := func(sb format.Superblock, mark bool) []byte {
-		block := bytes.Clone(old)
-		sb = format.Superblock(block[off:][:copy(block[off:], sb)])
-		if mark {
-			format.SFeatureIncompat.Set(sb, format.SFeatureIncompat.Get(sb)|format.IncompatRecover)
-			if tx.metadataCsum {
-				sb.SetChecksum()
-			}
-		}
-		return block
-	}
-	s := superblocks{at: at, old: old, marked: with(base.sb, true), new: with(tx.sb, false)}
+	s := superblocks{at: at, old: old, marked: tx.superIn(old, base.sb, true), new: tx.superIn(old, tx.sb, false)}
 	block, err := tx.over.Edit(at)
 	if err != nil {
 		return superblocks{}, err
 	}
-	copy(block, with(tx.sb, journaled))
+	copy(block, tx.superIn(old, tx.sb, journaled))
 	return s, nil
+}
+
+// superIn is a copy of the superblock's block with sb in it: with the mark that recovery is needed or without it.
+func (v *view) superIn(block []byte, sb format.Superblock, mark bool) []byte {
+	_, off := v.superAt()
+	block = bytes.Clone(block)
+	sb = format.Superblock(block[off:][:copy(block[off:], sb)])
+	features := format.SFeatureIncompat.Get(sb) &^ format.IncompatRecover
+	if mark {
+		features |= format.IncompatRecover
+	}
+	format.SFeatureIncompat.Set(sb, features)
+	if v.metadataCsum {
+		sb.SetChecksum()
+	}
+	return block
 }
 
 func runsOf(list []pending) []blockRun {

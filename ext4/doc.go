@@ -10,7 +10,8 @@
 //	write     directories, regular files by either kind of map with their holes, symlinks, modes, owners, times; blocks of 1, 2 and
 //	          4 KiB, inodes of 128 bytes and up
 //	features  gate.go has one table: used, preserved, refused with a reason; what is not in it is refused by its number
-//	refused   what needs recovery, is marked as having errors, is truncated, has a wrong checksum on the way, or a superblock,
+//	recover   a journal that is not empty, orphan inodes: in memory, until the first update writes it
+//	refused   what is marked as having errors, is truncated, has a wrong checksum on the way, or a superblock,
 //	          journal, orphan file or resize inode with which the kernel would not mount it or e2fsck complain; blocks above 4 KiB
 //
 // A directory is looked at entry by entry before it is changed (dircheck.go). What is not touched is not looked at: this is

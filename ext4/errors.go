@@ -13,7 +13,8 @@ var (
 	ErrCorrupt = errors.New("corrupt ext4")
 	// ErrUnsupported: the image is right as far as can be told, and has something this package does not do.
 	ErrUnsupported = errors.New("unsupported ext4")
-	// ErrNeedsRecovery: the file system was not cleanly unmounted; the kernel or e2fsck has to replay its journal first.
+	// ErrNeedsRecovery: the file system was not cleanly unmounted, and it has no journal that says what is to be done: e2fsck has
+	// to look at it first.
 	ErrNeedsRecovery = errors.New("ext4 needs recovery")
 	// ErrHasErrors: the file system is marked as having errors; e2fsck has to look at it first. It is ErrCorrupt, too.
 	ErrHasErrors error = hasErrors{}

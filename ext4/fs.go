@@ -30,7 +30,8 @@ type FS struct {
 	updating sync.Mutex   // one Update at a time
 	mu       sync.RWMutex // guards what is below, and the device while a commit writes
 	view     *view
-	failed   error // of a commit that broke off: the device's state is not known
+	recovery *recovery // of Open
+	failed   error     // of a commit that broke off: the device's state is not known
 }
 
 var (
@@ -47,11 +48,48 @@ const eagerGroups = 4096
 // Open reads the superblock and the descriptors and refuses what it cannot be sure to handle: ErrUnsupported (an unknown or
 // refused feature, by name), ErrNeedsRecovery, ErrHasErrors, ErrCorrupt (a wrong checksum, impossible numbers, an image
 // shorter than its file system). It looks at the journal's superblock, the orphan file and the resize inode, too: what the kernel
-// would not mount is refused even if an update then has nothing to do. It writes nothing.
+// would not mount is refused even if an update then has nothing to do.
+//
+// A file system that was not unmounted is recovered from its journal, in memory: Recovery says so. Open writes nothing; the
+// first Update does, before anything else.
 func Open(dev Device) (*FS, error) {
+	sb, err := readSuperblock(dev, dev.Size())
+	if err != nil {
+		return nil, err
+	}
+	rec, err := newRecovery(dev, sb)
+	if err != nil {
+		return nil, err
+	}
+	if rec.pending {
+		if sb, err = readSuperblock(rec, dev.Size()); err != nil {
+			return nil, err
+		}
+	}
+	geo, err := newGeometry(sb, dev.Size())
+	if err != nil {
+		return nil, err
+	}
+	rec.blockSize = geo.blockSize
+	fsys := &FS{dev: dev, recovery: rec, cache: blocks.NewCache(rec, geo.blockSize, geo.blocks)}
+	fsys.view = &view{geometry: geo, sb: sb, src: fsys.cache}
+	if err := fsys.view.checkGroups(); err != nil {
+		return nil, err
+	}
+	if err := fsys.view.checkSystemInodes(); err != nil {
+		return nil, err
+	}
+	if err := fsys.clean(); err != nil {
+		return nil, err
+	}
+	return fsys, nil
+}
+
+// readSuperblock reads and checks the superblock of a device of size bytes.
+func readSuperblock(dev io.ReaderAt, size int64) (format.Superblock, error) {
 	sb := make(format.Superblock, format.SuperblockSize)
-	if dev.Size() < format.SuperblockOffset+format.SuperblockSize {
-		return nil, corruptf("no superblock: the image has %d bytes", dev.Size())
+	if size < format.SuperblockOffset+format.SuperblockSize {
+		return nil, corruptf("no superblock: the image has %d bytes", size)
 	}
 	if _, err := dev.ReadAt(sb, format.SuperblockOffset); err != nil {
 		return nil, fmt.Errorf("read superblock: %w", err)
@@ -59,22 +97,7 @@ func Open(dev Device) (*FS, error) {
 	if magic := format.SMagic.Get(sb); magic != format.SuperblockMagic {
 		return nil, corruptf("no superblock: magic %#04x, not %#04x", magic, format.SuperblockMagic)
 	}
-	if err := checkSuperblock(sb); err != nil {
-		return nil, err
-	}
-	geo, err := newGeometry(sb, dev.Size())
-	if err != nil {
-		return nil, err
-	}
-	cache := blocks.NewCache(dev, geo.blockSize, geo.blocks)
-	fsys := &FS{dev: dev, cache: cache, view: &view{geometry: geo, sb: sb, src: cache}}
-	if err := fsys.view.checkGroups(); err != nil {
-		return nil, err
-	}
-	if err := fsys.view.checkSystemInodes(); err != nil {
-		return nil, err
-	}
-	return fsys, nil
+	return sb, checkSuperblock(sb)
 }
 
 // checkSuperblock: checksum first, since without it no field can be believed, then features, then state.

@@ -36,7 +36,7 @@ const (
 	used      treatment = iota + 1 // read and written as the kernel does
 	preserved                      // needs nothing from a writer; what it stands for is kept as it is
 	refused                        // Open fails with ErrUnsupported and the reason
-	recovery                       // Open fails with ErrNeedsRecovery
+	recovered                      // Open recovers the file system first
 )
 
 type feature struct {
@@ -44,7 +44,7 @@ type feature struct {
 	bit    uint32
 	name   string // as in mke2fs -O and dumpe2fs
 	how    treatment
-	reason string // of preserved, refused and recovery
+	reason string // of preserved, refused and recovered
 }
 
 // features has every bit that Documentation/filesystems/ext4/super.rst and e2fsprogs 1.47's ext2_fs.h name.
@@ -59,13 +59,13 @@ var features = []feature{
 	{setCompat, format.CompatExcludeInode, "exclude_inode", refused, "snapshots were never part of the kernel"},
 	{setCompat, format.CompatExcludeBitmap, "exclude_bitmap", refused, "snapshots were never part of the kernel"},
 	{setCompat, format.CompatSparseSuper2, "sparse_super2", refused, "two copies of the superblock where it says are not tested here yet"},
-	{setCompat, format.CompatFastCommit, "fast_commit", refused, "the journal's fast commit area is not written yet"},
+	{setCompat, format.CompatFastCommit, "fast_commit", preserved, "the area of the journal behind the log is left alone"},
 	{setCompat, format.CompatStableInodes, "stable_inodes", refused, "it comes with encryption, which is not handled yet"},
 	{setCompat, format.CompatOrphanFile, "orphan_file", used, ""},
 
 	{setIncompat, format.IncompatCompression, "compression", refused, "never part of the kernel"},
 	{setIncompat, format.IncompatFiletype, "filetype", used, ""},
-	{setIncompat, format.IncompatRecover, "needs_recovery", recovery, "the journal has to be replayed"},
+	{setIncompat, format.IncompatRecover, "needs_recovery", recovered, "the journal is replayed"},
 	{setIncompat, format.IncompatJournalDev, "journal_dev", refused, "this is an external journal, not a file system"},
 	{setIncompat, format.IncompatMetaBG, "meta_bg", refused, "descriptors spread over the groups are not written yet"},
 	{setIncompat, format.IncompatExtents, "extent", used, ""},
@@ -96,10 +96,10 @@ var features = []feature{
 	{setROCompat, format.ROCompatProject, "project", refused, "project quotas are not kept right yet"},
 	{setROCompat, format.ROCompatSharedBlocks, "shared_blocks", refused, "blocks of several files may not be written"},
 	{setROCompat, format.ROCompatVerity, "verity", refused, "verity is not handled yet"},
-	{setROCompat, format.ROCompatOrphanPresent, "orphan_present", recovery, "the orphan file is not empty"},
+	{setROCompat, format.ROCompatOrphanPresent, "orphan_present", recovered, "what is in the orphan file is deleted or truncated"},
 }
 
-// checkFeatures refuses what the table refuses and what it does not know. Recovery is told first: it is what can be helped.
+// checkFeatures refuses what the table refuses and what it does not know.
 func checkFeatures(sb format.Superblock) error {
 	known := map[featureSet]uint32{}
 	var bad []string
@@ -108,10 +108,7 @@ func checkFeatures(sb format.Superblock) error {
 		if f.set.of(sb)&f.bit == 0 {
 			continue
 		}
-		switch f.how {
-		case recovery:
-			return kindf(ErrNeedsRecovery, "superblock: %s is set: %s", f.name, f.reason)
-		case refused:
+		if f.how == refused {
 			bad = append(bad, fmt.Sprintf("%s (%s)", f.name, f.reason))
 		}
 	}
@@ -134,10 +131,6 @@ func checkState(sb format.Superblock) error {
 		return kindf(ErrHasErrors, "superblock: the errors flag is set (s_state %#x): let e2fsck check it first", state)
 	case state&format.StateValid == 0:
 		return kindf(ErrNeedsRecovery, "superblock: not cleanly unmounted (s_state %#x)", state)
-	case state&format.StateOrphan != 0:
-		return kindf(ErrNeedsRecovery, "superblock: orphans were being recovered (s_state %#x)", state)
-	case format.SLastOrphan.Get(sb) != 0:
-		return kindf(ErrNeedsRecovery, "superblock: the list of orphan inodes is not empty (inode %d)", format.SLastOrphan.Get(sb))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ package ext4
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"boringboot/ext4/internal/blocks"
 	"boringboot/ext4/internal/format"
@@ -20,45 +21,54 @@ type journal struct {
 	end  []byte // the commit block
 }
 
-// openJournal reads the journal's superblock. Nil where the file system has no journal.
+// openJournal reads the journal's superblock, and the log has to be empty. Nil where the file system has no journal.
 func (v *view) openJournal() (*journal, error) {
 	if !v.sb.HasCompat(format.CompatHasJournal) {
 		return nil, nil
 	}
+	j, _, err := v.readJournal()
+	if err == nil && j.Start() != 0 {
+		return nil, corruptf("journal: inode %d: superblock: s_start %d: the log is not empty", format.JournalIno, j.Start())
+	}
+	return j, err
+}
+
+// readJournal reads the journal's superblock, whatever the log holds.
+func (v *view) readJournal() (*journal, node, error) {
 	ino := format.JournalIno
 	n, err := v.inode(ino)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, n, fmt.Errorf("journal: %w", err)
 	}
 	if n.Type() != format.ModeRegular {
-		return nil, corruptf("journal: inode %d is not a regular file", ino)
+		return nil, n, corruptf("journal: inode %d is not a regular file", ino)
 	}
 	if n.Size()%uint64(v.blockSize) != 0 || n.Size()/uint64(v.blockSize) > uint64(v.blocks) {
-		return nil, corruptf("journal: inode %d has %d bytes", ino, n.Size())
+		return nil, n, corruptf("journal: inode %d has %d bytes", ino, n.Size())
 	}
 	if err := v.checkMapped(n); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, n, fmt.Errorf("journal: %w", err)
 	}
 	j := &journal{}
 	first, err := v.lookup(n, 0)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, n, fmt.Errorf("journal: %w", err)
 	}
 	if first.start == 0 {
-		return nil, corruptf("journal: inode %d: its first block is a hole", ino)
+		return nil, n, corruptf("journal: inode %d: its first block is a hole", ino)
 	}
 	block, err := v.src.Block(first.start)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return nil, n, fmt.Errorf("journal: %w", err)
 	}
 	if j.Journal, err = jbd2.Parse(block, n.Size()/uint64(v.blockSize), v.blocks > 1<<32); err != nil {
 		if errors.Is(err, jbd2.ErrUnknown) {
-			return nil, unsupportedf("journal: inode %d: %w", ino, err)
+			return nil, n, unsupportedf("journal: inode %d: %w", ino, err)
 		}
-		return nil, corruptf("journal: inode %d: %w", ino, err)
+		return nil, n, corruptf("journal: inode %d: %w", ino, err)
 	}
 	j.runs = []run{first}
-	return j, j.mapUpTo(v, n, 1)
+	return j, n, j.mapUpTo(v, n, 1)
 }
 
 // mapUpTo finds where the journal's first count blocks are.
@@ -112,14 +122,29 @@ func (j *journal) prepare(v *view, p plan, t format.Timestamp) error {
 	return nil
 }
 
-// write puts a block of the journal to its place.
-func (j *journal) write(w *writer, at uint32, data []byte) error {
-	for _, r := range j.runs {
-		if at >= uint32(r.block) && at-uint32(r.block) < r.count {
-			return w.write(r.start+FSBlock(at-uint32(r.block)), data)
+// place is where a block of the journal is.
+func (j *journal) place(at uint32) (FSBlock, error) {
+	i, found := slices.BinarySearchFunc(j.runs, at, func(r run, at uint32) int {
+		switch {
+		case uint64(r.block)+uint64(r.count) <= uint64(at):
+			return -1
+		case uint32(r.block) > at:
+			return 1
 		}
+		return 0
+	})
+	if !found {
+		return 0, corruptf("journal: block %d is not mapped", at)
 	}
-	return corruptf("journal: block %d is not mapped", at)
+	return j.runs[i].start + FSBlock(at-uint32(j.runs[i].block)), nil
+}
+
+func (j *journal) write(w *writer, at uint32, data []byte) error {
+	b, err := j.place(at)
+	if err != nil {
+		return err
+	}
+	return w.write(b, data)
 }
 
 // writeJournaled commits through the journal. The order is what makes a cut harmless:

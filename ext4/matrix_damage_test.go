@@ -118,7 +118,6 @@ func mustRefuseDamage(t *testing.T, profile string, tests []damage, fn func(tx *
 var (
 	corrupt     = []error{ext4.ErrCorrupt}
 	unsupported = []error{ext4.ErrUnsupported}
-	recovery    = []error{ext4.ErrNeedsRecovery}
 	either      = []error{ext4.ErrCorrupt, ext4.ErrUnsupported}
 )
 
@@ -128,12 +127,8 @@ var superblockDamage = []damage{
 	{"all zeros", func(t *testing.T, s *spoilt) { clear(s.super()) }, either},
 	{"revision 0", func(t *testing.T, s *spoilt) { s.super32(0x4C, 0) }, either},
 	{"a revision of the future", func(t *testing.T, s *spoilt) { s.super32(0x4C, 2) }, either},
-	{"needs_recovery", func(t *testing.T, s *spoilt) { s.or32(0x60, 4) }, recovery},
 	{"the errors flag", func(t *testing.T, s *spoilt) { s.super16(0x3A, 1|2) }, []error{ext4.ErrHasErrors}},
 	{"not cleanly unmounted", func(t *testing.T, s *spoilt) { s.super16(0x3A, 0) }, []error{ext4.ErrNeedsRecovery, ext4.ErrCorrupt}},
-	{"orphans in the state", func(t *testing.T, s *spoilt) { s.super16(0x3A, 1|4) }, []error{ext4.ErrNeedsRecovery, ext4.ErrCorrupt}},
-	{"an orphan list", func(t *testing.T, s *spoilt) { s.super32(0xE8, 13) }, []error{ext4.ErrNeedsRecovery, ext4.ErrCorrupt}},
-	{"orphans in the orphan file", func(t *testing.T, s *spoilt) { s.or32(0x64, 0x10000) }, []error{ext4.ErrNeedsRecovery, ext4.ErrCorrupt, ext4.ErrUnsupported}},
 	{"more blocks than the image has", func(t *testing.T, s *spoilt) {
 		s.super32(4, uint32(len(s.b)/s.blockSize)+1)
 	}, corrupt},

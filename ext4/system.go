@@ -52,6 +52,11 @@ func (v *view) checkRoot() error {
 
 // checkOrphanFile reads all of the orphan file: the kernel does so when it mounts, and mounts only if every block is right.
 func (v *view) checkOrphanFile() error {
+	return v.orphanBlocks(func(node, FSBlock, format.OrphanBlock) error { return nil })
+}
+
+// orphanBlocks calls visit for each block of the orphan file, if there is one, when it has been checked.
+func (v *view) orphanBlocks(visit func(n node, at FSBlock, b format.OrphanBlock) error) error {
 	if !v.sb.HasCompat(format.CompatOrphanFile) {
 		return nil
 	}
@@ -83,7 +88,7 @@ func (v *view) checkOrphanFile() error {
 			return corruptf("orphan file: inode %d: block %d is a hole", ino, fb)
 		}
 		r.count = min(r.count, uint32(end-fb))
-		if err := v.checkOrphanRun(n, r, seed); err != nil {
+		if err := v.orphanRun(n, r, seed, visit); err != nil {
 			return err
 		}
 		fb += FileBlock(r.count)
@@ -91,7 +96,7 @@ func (v *view) checkOrphanFile() error {
 	return nil
 }
 
-func (v *view) checkOrphanRun(n node, r run, seed uint32) error {
+func (v *view) orphanRun(n node, r run, seed uint32, visit func(n node, at FSBlock, b format.OrphanBlock) error) error {
 	buf := make([]byte, int(r.count)*v.blockSize)
 	if err := v.src.Read(r.start, buf); err != nil {
 		return fmt.Errorf("orphan file: %w", err)
@@ -104,8 +109,9 @@ func (v *view) checkOrphanRun(n node, r run, seed uint32) error {
 			return corruptf("orphan file: inode %d: block %d: wrong magic", n.ino, at)
 		case v.metadataCsum && !b.ChecksumOK(seed, at):
 			return corruptf("orphan file: inode %d: block %d: wrong checksum", n.ino, at)
-		case b.First() != 0:
-			return kindf(ErrNeedsRecovery, "orphan file: inode %d: block %d: inode %d is to be cleaned up", n.ino, at, b.First())
+		}
+		if err := visit(n, at, b); err != nil {
+			return err
 		}
 	}
 	return nil

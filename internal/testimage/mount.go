@@ -30,6 +30,12 @@ func MountRW(tb testing.TB, path string, offset int64) string {
 	return mount(tb, path, offset, "rw,noinit_itable")
 }
 
+// MountWith is MountRW with further options of mount.
+func MountWith(tb testing.TB, path string, offset int64, options string) string {
+	tb.Helper()
+	return mount(tb, path, offset, "rw,noinit_itable,"+options)
+}
+
 // mounted are the loop devices by the directories that they are mounted at.
 var mounted sync.Map
 

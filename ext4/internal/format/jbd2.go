@@ -30,6 +30,7 @@ const (
 	JSNrUsers         B32 = 0x40 // file systems that use the journal
 	jsUUID                = 0x30 // 16 bytes
 	JSChecksumType    U8  = 0x50
+	JSNumFCBlocks     B32 = 0x54 // blocks of the fast commit area; 0: as many as JDefaultFCBlocks
 	JSChecksum        B32 = 0xFC
 	JSSize                = 1024 // bytes that the checksum covers
 
@@ -40,7 +41,10 @@ const (
 	JIncompatCsumV2      = 0x08
 	JIncompatCsumV3      = 0x10
 	JIncompatFastCommit  = 0x20
+	JChecksumCRC32       = 1 // of JCompatChecksum
 	JChecksumCRC32C      = 4
+
+	JDefaultFCBlocks = 256 // JBD2_DEFAULT_FAST_COMMIT_BLOCKS
 
 	// A tag in a descriptor block. Up to version 2 of the checksums:
 	JTagBlock   B32 = 0x00
@@ -56,10 +60,16 @@ const (
 
 	JHeaderSize = 12 // bytes before the tags
 
+	// A revoke block: numbers of blocks, of 32 bits, or of 64 with JIncompat64Bit.
+	JRevokeBytes  B32 = 0x0C // in use in the block, the header included
+	JRevokeHeader     = 16   // bytes before the numbers
+
 	// The commit block.
-	JCommitChecksum B32 = 0x10
-	JCommitSec      B64 = 0x30
-	JCommitNsec     B32 = 0x38
+	JCommitChecksumType U8  = 0x0C // with JCompatChecksum
+	JCommitChecksumSize U8  = 0x0D
+	JCommitChecksum     B32 = 0x10
+	JCommitSec          B64 = 0x30
+	JCommitNsec         B32 = 0x38
 )
 
 // JournalSuperblock is a view of the journal's first block.

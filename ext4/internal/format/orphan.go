@@ -25,19 +25,30 @@ func (b OrphanBlock) tail() []byte { return b[len(b)-orphanTailSize:] }
 // MagicOK tells whether the tail is that of an orphan file.
 func (b OrphanBlock) MagicOK() bool { return obMagic.Get(b.tail()) == orphanMagic }
 
-// ChecksumOK verifies the checksum, which is over the block's number and the entries; seed is the orphan inode's.
-func (b OrphanBlock) ChecksumOK(seed uint32, at FSBlock) bool {
+func (b OrphanBlock) checksum(seed uint32, at FSBlock) uint32 {
 	var number [8]byte
 	binary.LittleEndian.PutUint64(number[:], uint64(at))
-	return obChecksum.Get(b.tail()) == CRC32C(CRC32C(seed, number[:]), b[:len(b)-orphanTailSize])
+	return CRC32C(CRC32C(seed, number[:]), b[:len(b)-orphanTailSize])
 }
 
-// First is the first inode number in the block, 0 if there is none.
-func (b OrphanBlock) First() Ino {
+// ChecksumOK verifies the checksum, which is over the block's number and the entries; seed is the orphan inode's.
+func (b OrphanBlock) ChecksumOK(seed uint32, at FSBlock) bool {
+	return obChecksum.Get(b.tail()) == b.checksum(seed, at)
+}
+
+func (b OrphanBlock) SetChecksum(seed uint32, at FSBlock) {
+	obChecksum.Set(b.tail(), b.checksum(seed, at))
+}
+
+// Inodes lists the inode numbers in the block.
+func (b OrphanBlock) Inodes() (list []Ino) {
 	for off := 0; off+4 <= len(b)-orphanTailSize; off += 4 {
 		if ino := binary.LittleEndian.Uint32(b[off:]); ino != 0 {
-			return Ino(ino)
+			list = append(list, Ino(ino))
 		}
 	}
-	return 0
+	return list
 }
+
+// Empty removes all of them.
+func (b OrphanBlock) Empty() { clear(b[:len(b)-orphanTailSize]) }

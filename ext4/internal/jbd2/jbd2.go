@@ -1,4 +1,4 @@
-// Package jbd2 makes a transaction of the journal: bytes only, it writes nothing. A log that is not empty is not for it.
+// Package jbd2 reads a journal's log and makes transactions of it: bytes only, it writes nothing.
 package jbd2
 
 // This file is the journal's superblock.
@@ -14,7 +14,7 @@ import (
 // ErrUnknown: the journal has a feature that is not known here.
 var ErrUnknown = errors.New("journal feature not known")
 
-// Journal is an empty log that a transaction can be put into.
+// Journal is a journal by its superblock.
 type Journal struct {
 	sb       format.JournalSuperblock
 	tagSize  int
@@ -22,11 +22,13 @@ type Journal struct {
 	wide     bool
 	seed     uint32
 	First    uint32 // first block of the log
-	Length   uint32 // blocks of the journal, First ones included
+	Last     uint32 // the block behind the log's last: what is there may hold fast commits
+	Length   uint32 // blocks of the journal, First ones and those of fast commits included
 	sequence uint32
 }
 
-const knownIncompat = format.JIncompatRevoke | format.JIncompat64Bit | format.JIncompatAsyncCommit | format.JIncompatCsumV2 | format.JIncompatCsumV3
+const knownIncompat = format.JIncompatRevoke | format.JIncompat64Bit | format.JIncompatAsyncCommit |
+	format.JIncompatCsumV2 | format.JIncompatCsumV3 | format.JIncompatFastCommit
 
 // minLog is how many blocks from s_first to s_maxlen, both included, the kernel wants (JBD2_MIN_JOURNAL_BLOCKS).
 const minLog = 1024
@@ -61,8 +63,6 @@ func Parse(block []byte, blocks uint64, wide bool) (*Journal, error) {
 		return nil, fmt.Errorf("superblock: s_first %d, s_maxlen %d in a file of %d blocks", j.First, j.Length, blocks)
 	case j.Length-j.First+1 < minLog:
 		return nil, fmt.Errorf("superblock: s_first %d, s_maxlen %d: a log of less than %d blocks", j.First, j.Length, minLog-1)
-	case format.JSStart.Get(sb) != 0:
-		return nil, fmt.Errorf("superblock: s_start %d: the log is not empty", format.JSStart.Get(sb))
 	case format.JSErrno.Get(sb) != 0:
 		return nil, fmt.Errorf("superblock: s_errno %d: the journal was aborted", int32(format.JSErrno.Get(sb)))
 	}
@@ -71,8 +71,36 @@ func Parse(block []byte, blocks uint64, wide bool) (*Journal, error) {
 		format.JSFeatureIncompat.Set(sb, format.JSFeatureIncompat.Get(sb)|format.JIncompat64Bit)
 	}
 	j.tagSize = j.tagBytes()
+	j.Last = j.Length
+	if j.HasFastCommits() {
+		j.Last -= j.fastCommitBlocks()
+	}
+	if start := j.Start(); start != 0 && (start < j.First || start >= j.Last) {
+		return nil, fmt.Errorf("superblock: s_start %d in a log from %d to %d", start, j.First, j.Last)
+	}
 	return j, nil
 }
+
+// fastCommitBlocks is the size of the area behind the log (jbd2_journal_initialize_fast_commit): none where the log would become
+// too small.
+func (j *Journal) fastCommitBlocks() uint32 {
+	n := format.JSNumFCBlocks.Get(j.sb)
+	if n == 0 && j.HasFastCommits() {
+		n = format.JDefaultFCBlocks
+	}
+	if uint64(n)+minLog > uint64(j.Length) {
+		return 0
+	}
+	return n
+}
+
+// HasFastCommits tells whether there may be fast commits behind the log.
+func (j *Journal) HasFastCommits() bool { return j.hasIncompat(format.JIncompatFastCommit) }
+
+func (j *Journal) hasIncompat(bit uint32) bool { return format.JSFeatureIncompat.Get(j.sb)&bit != 0 }
+
+// Start is the block of the first transaction in the log, 0 where the log is empty.
+func (j *Journal) Start() uint32 { return format.JSStart.Get(j.sb) }
 
 func (j *Journal) readFeatures(wide bool) error {
 	incompat, ro := format.JSFeatureIncompat.Get(j.sb), format.JSFeatureROCompat.Get(j.sb)
@@ -120,14 +148,36 @@ func (j *Journal) tagBytes() int {
 	return size
 }
 
-// Started is the superblock that makes a log with a transaction at its beginning valid.
-func (j *Journal) Started() []byte { return j.superblock(j.First, j.sequence) }
+// Nothing is what an empty log amounts to.
+func (j *Journal) Nothing() *Replayed { return &Replayed{Sequence: j.sequence} }
+
+// Continue is the journal for a transaction that follows what was replayed.
+func (j *Journal) Continue(r *Replayed) *Journal {
+	next := *j
+	next.sequence = r.Sequence
+	return &next
+}
+
+// Begun is Started for a log whose transaction is still to be written. The fast commits, if they are kept, count until it is.
+func (j *Journal) Begun(fastCommits bool) []byte {
+	return j.superblock(j.First, j.sequence, fastCommits)
+}
+
+// Recovered is the journal as recovery leaves it: empty, and the next transaction has a number that none in the log has.
+func (j *Journal) Recovered(r *Replayed) []byte { return j.superblock(0, r.Sequence+1, false) }
+
+// Started is the superblock that makes a log with a transaction at its beginning valid. What the fast commit area holds does
+// not count any more.
+func (j *Journal) Started() []byte { return j.superblock(j.First, j.sequence, false) }
 
 // Emptied is the superblock after the transaction.
-func (j *Journal) Emptied() []byte { return j.superblock(0, j.sequence+1) }
+func (j *Journal) Emptied() []byte { return j.superblock(0, j.sequence+1, false) }
 
-func (j *Journal) superblock(start, sequence uint32) []byte {
+func (j *Journal) superblock(start, sequence uint32, fastCommits bool) []byte {
 	sb := format.JournalSuperblock(bytes.Clone(j.sb))
+	if !fastCommits {
+		format.JSFeatureIncompat.Set(sb, format.JSFeatureIncompat.Get(sb)&^format.JIncompatFastCommit)
+	}
 	format.JSStart.Set(sb, start)
 	format.JSSequence.Set(sb, sequence)
 	if j.csum != 0 {

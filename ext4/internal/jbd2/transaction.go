@@ -4,7 +4,6 @@ package jbd2
 
 import (
 	"bytes"
-	"encoding/binary"
 
 	"boringboot/ext4/internal/blocks"
 	"boringboot/ext4/internal/format"
@@ -27,8 +26,9 @@ func (j *Journal) Needed(n int) int {
 	return n + (n+per-1)/per + 1
 }
 
-// Room is how many blocks the log has.
-func (j *Journal) Room() int { return int(j.Length - j.First) }
+// Room is how many blocks of the log a transaction may take. The area for fast commits is left out even where the log could
+// have it.
+func (j *Journal) Room() int { return int(j.Length - j.fastCommitBlocks() - j.First) }
 
 // Transaction gives the blocks of the log from First on, and the commit block that follows them. The time is that of the
 // commit.
@@ -92,19 +92,13 @@ func escape(data []byte) ([]byte, uint16) {
 	return data, format.JFlagEscape
 }
 
-// setTagChecksum: over the sequence number and the block as the log has it.
 func (j *Journal) setTagChecksum(tag, data []byte) {
-	if j.csum == 0 {
-		return
-	}
-	var seq [4]byte
-	binary.BigEndian.PutUint32(seq[:], j.sequence)
-	sum := format.CRC32C(format.CRC32C(j.seed, seq[:]), data)
-	if j.csum == 3 {
+	switch sum := j.tagChecksum(j.sequence, data); j.csum {
+	case 2:
+		format.JTagCsum16.Set(tag, uint16(sum))
+	case 3:
 		format.JTagCsum32.Set(tag, sum)
-		return
 	}
-	format.JTagCsum16.Set(tag, uint16(sum))
 }
 
 // commitBlock leaves the fields of the old checksum over the whole transaction zero, which readers take as "none".
