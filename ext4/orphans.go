@@ -144,8 +144,10 @@ func (tx *Tx) cleanOrphan(ino Ino, r *Recovery) error {
 	}
 	switch n.Type() {
 	case format.ModeRegular, format.ModeDir, format.ModeSymlink:
-		r.Truncated++
-		return tx.truncate(n, n.Size())
+		if !tx.fastSymlink(n) {
+			r.Truncated++
+			return tx.truncate(n, n.Size())
+		}
 	}
 	return nil
 }
