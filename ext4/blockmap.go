@@ -4,8 +4,6 @@ package ext4
 // ext2 and ext3 have them. Who reads or writes a file does not know which one it has.
 
 import (
-	"math"
-
 	"boringboot/ext4/internal/format"
 )
 
@@ -97,15 +95,11 @@ func (tx *Tx) unmapBlocks(n node, from, end uint64) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range old {
-		if err := tx.release(e.Start, e.Len); err != nil {
-			return err
-		}
-		if err := tx.addBlocks(n, -int64(e.Len)); err != nil {
-			return err
-		}
+	runs := make([]run, len(old))
+	for i, e := range old {
+		runs[i] = run{e.Block, e.Len, e.Start}
 	}
-	return nil
+	return tx.freeFile(n, runs)
 }
 
 // dropBlocks gives up all blocks of a file and leaves it empty, with the map that a new one has.
@@ -133,31 +127,19 @@ func (tx *Tx) appendBlocks(n node, at FileBlock, count uint32, visit func(run)) 
 		}
 	}
 	for count > 0 {
-		start, got, err := tx.takeBlocks(n, goal, count)
+		r, err := tx.allocFile(n, at, count, goal)
 		if err != nil {
 			return err
 		}
-		if err := tx.addBlocks(n, int64(got)); err != nil {
+		if err := tx.mapBlocks(n, format.Extent{Block: at, Len: r.count, Start: r.start}); err != nil {
 			return err
 		}
-		if err := tx.mapBlocks(n, format.Extent{Block: at, Len: got, Start: start}); err != nil {
-			return err
-		}
-		visit(run{at, got, start})
-		at += FileBlock(got)
-		count -= got
-		goal = start + FSBlock(got)
+		visit(r)
+		at += FileBlock(r.count)
+		count -= r.count
+		goal = r.start + FSBlock(r.count)
 	}
 	return nil
-}
-
-// takeBlocks allocates up to want consecutive blocks that the map of n can name.
-func (tx *Tx) takeBlocks(n node, goal FSBlock, want uint32) (FSBlock, uint32, error) {
-	start, got, err := tx.allocBlocks(goal, want)
-	if err == nil && !n.flag(format.InodeExtents) && uint64(start)+uint64(got) > math.MaxUint32 {
-		err = unsupportedf("inode %d: block %d cannot be named in a map of indirect blocks", n.ino, start)
-	}
-	return start, got, err
 }
 
 // maxBytes is the largest size that a file of one kind of map or the other can have (ext4_max_size, ext4_max_bitmap_size): the last block number is

@@ -145,11 +145,8 @@ func (tx *Tx) newLeaf(n node, edge []treeNode, first FileBlock) (treeNode, error
 
 // newNode allocates an empty node.
 func (tx *Tx) newNode(n node, depth int) (treeNode, error) {
-	b, _, err := tx.takeBlocks(n, tx.homeOf(n.ino), 1)
+	b, err := tx.allocMeta(n, tx.homeOf(n.ino))
 	if err != nil {
-		return treeNode{}, err
-	}
-	if err := tx.addBlocks(n, 1); err != nil {
 		return treeNode{}, err
 	}
 	x := treeNode{tx.over.Fresh(b), b}
@@ -302,10 +299,7 @@ func (tx *Tx) packExtents(n node, extents []format.Extent, spare [format.MaxTree
 	put(root, 0, entries)
 	for _, list := range spare {
 		for _, b := range list {
-			if err := tx.release(b, 1); err != nil {
-				return err
-			}
-			if err := tx.addBlocks(n, -1); err != nil {
+			if err := tx.freeMeta(n, b); err != nil {
 				return err
 			}
 		}

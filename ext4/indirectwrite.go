@@ -66,11 +66,14 @@ func (tx *Tx) indirectSlot(n node, fb FileBlock) (table []byte, at int, room uin
 }
 
 func (tx *Tx) newTable(n node) (FSBlock, []byte, error) {
-	b, _, err := tx.takeBlocks(n, tx.homeOf(n.ino), 1)
+	b, err := tx.allocMeta(n, tx.homeOf(n.ino))
 	if err != nil {
 		return 0, nil, err
 	}
-	return b, tx.over.Fresh(b), tx.addBlocks(n, 1)
+	if uint64(b) > math.MaxUint32 {
+		return 0, nil, unsupportedf("inode %d: block %d cannot be named in a map of indirect blocks", n.ino, b)
+	}
+	return b, tx.over.Fresh(b), nil
 }
 
 // indirectCut takes numbers out of a map.
@@ -98,11 +101,11 @@ func (tx *Tx) cutIndirect(n node, from, end uint64) ([]format.Extent, error) {
 		first += span
 	}
 	for _, b := range c.tables {
-		if err := tx.release(b, 1); err != nil {
+		if err := tx.freeMeta(n, b); err != nil {
 			return nil, err
 		}
 	}
-	return c.old, tx.addBlocks(n, -int64(len(c.tables)))
+	return c.old, nil
 }
 
 // pointer cuts what entry at of a table leads to, which spans file blocks from first on; if nothing of it is left, so is the entry.
