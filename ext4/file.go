@@ -102,14 +102,18 @@ func (v *view) target(n node) (string, error) {
 	return string(b), nil
 }
 
-// fastSymlink: it has no blocks but that of its extended attributes (ext4_inode_is_fast_symlink).
+// fastSymlink: it has no blocks but that of its extended attributes; with ea_inode, where these may have more, its size alone tells
+// (ext4_inode_is_fast_symlink).
 func (v *view) fastSymlink(n node) bool {
-	if n.Size() >= format.IBlockSize {
+	if n.Size() >= format.IBlockSize || n.flag(format.InodeInlineData) {
 		return false
+	}
+	if v.sb.HasIncompat(format.IncompatEAInode) {
+		return true
 	}
 	own := n.RawBlocks()
 	if n.FileACL() != 0 {
-		own -= min(own, uint64(v.blockSize/512))
+		own -= min(own, uint64(v.xattrBlockCharge())*uint64(v.blockSize/512))
 	}
 	return own == 0
 }

@@ -72,7 +72,7 @@ var features = []feature{
 	{setIncompat, format.Incompat64Bit, "64bit", used, ""},
 	{setIncompat, format.IncompatMMP, "mmp", refused, "multiple mount protection is not honoured yet"},
 	{setIncompat, format.IncompatFlexBG, "flex_bg", used, ""},
-	{setIncompat, format.IncompatEAInode, "ea_inode", refused, "extended attributes in inodes are not written yet"},
+	{setIncompat, format.IncompatEAInode, "ea_inode", used, ""},
 	{setIncompat, format.IncompatDirdata, "dirdata", refused, "never part of the kernel"},
 	{setIncompat, format.IncompatCsumSeed, "metadata_csum_seed", used, ""},
 	{setIncompat, format.IncompatLargedir, "large_dir", used, ""},

@@ -32,10 +32,11 @@ func (v *view) checkMapped(n node) error {
 	if err := checkDistinct(n, runs); err != nil {
 		return err
 	}
-	blocks := data + own
-	if n.FileACL() != 0 {
-		blocks++
+	attributes, err := v.xattrBlocks(n)
+	if err != nil {
+		return err
 	}
+	blocks := data + own + attributes
 	if !n.flag(format.InodeHugeFile) {
 		blocks *= uint64(v.blockSize / 512)
 	}

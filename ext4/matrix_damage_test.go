@@ -200,7 +200,7 @@ var features = []struct {
 	names map[int]string
 }{
 	{"compat", 0x5C, 0x103C, map[int]string{0: "dir_prealloc", 1: "imagic_inodes", 9: "sparse_super2", 10: "fast_commit", 11: "stable_inodes"}},
-	{"incompat", 0x60, 0x62C6, map[int]string{0: "compression", 3: "journal_dev", 4: "meta_bg", 8: "mmp", 10: "ea_inode", 12: "dirdata",
+	{"incompat", 0x60, 0x66C6, map[int]string{0: "compression", 3: "journal_dev", 4: "meta_bg", 8: "mmp", 12: "dirdata",
 		15: "inline_data", 16: "encrypt", 17: "casefold"}},
 	{"ro_compat", 0x64, 0x1047B, map[int]string{8: "quota", 9: "bigalloc", 12: "read-only", 13: "project", 14: "shared_blocks", 15: "verity"}},
 }

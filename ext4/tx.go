@@ -254,14 +254,7 @@ func (tx *Tx) WriteFile(name string, c Content, a Attr) error {
 // Chmod sets the permission bits with setuid, setgid and sticky. A symlink is followed.
 func (tx *Tx) Chmod(name string, mode fs.FileMode) error {
 	return tx.changeInode("chmod", name, func(n node) error {
-		if has, err := tx.hasACL(n); err != nil || has {
-			if err == nil {
-				err = unsupportedf("inode %d: it has an access control list, which its mode is part of", n.ino)
-			}
-			return err
-		}
-		format.IMode.Set(n.Inode, n.Type()|permissions(mode))
-		return nil
+		return tx.setACLMode(n, permissions(mode))
 	})
 }
 

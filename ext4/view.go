@@ -105,6 +105,9 @@ func (v *view) inode(ino Ino) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
+	if n.flag(format.InodeEAInode) && v.sb.HasIncompat(format.IncompatEAInode) {
+		return node{}, corruptf("inode %d: it holds the value of an extended attribute, but something else refers to it", ino)
+	}
 	return n, v.checkInode(n)
 }
 
@@ -153,6 +156,12 @@ func (v *view) checkFlags(n node) error {
 	if !v.sb.HasIncompat(format.IncompatExtents) {
 		strange |= format.InodeExtents
 	}
+	if v.sb.HasIncompat(format.IncompatEAInode) {
+		strange &^= format.InodeEAInode
+	}
+	if v.sb.HasIncompat(format.IncompatInlineData) {
+		strange &^= format.InodeInlineData
+	}
 	if !v.sb.HasROCompat(format.ROCompatHugeFile) {
 		strange |= format.InodeHugeFile
 	}
@@ -162,6 +171,10 @@ func (v *view) checkFlags(n node) error {
 	flags := format.IFlags.Get(n.Inode)
 	if flags&strange != 0 {
 		return corruptf("inode %d: flags %#x of a feature that the superblock does not have", n.ino, flags&strange)
+	}
+	if typ := n.Type(); flags&format.InodeInlineData != 0 && (flags&(format.InodeExtents|format.InodeIndex) != 0 ||
+		typ != format.ModeDir && typ != format.ModeRegular && typ != format.ModeSymlink) {
+		return corruptf("inode %d: data in the inode, but mode %#o and flags %#x", n.ino, format.IMode.Get(n.Inode), flags)
 	}
 	if flags&format.InodeIndex != 0 && n.Type() != format.ModeDir {
 		return corruptf("inode %d: an index (flags %#x), but no directory", n.ino, flags)

@@ -114,9 +114,10 @@ func (in Inode) SetFileACL(b FSBlock) {
 // IBlock is the 60 bytes of i_block.
 func (in Inode) IBlock() []byte { return in[iBlock:][:IBlockSize] }
 
-// XattrArea is what follows the extra part: extended attributes in the inode. Nil where there is none.
+// XattrArea is what follows the extra part: extended attributes in the inode. Nil where there is none; the kernel sees none either
+// where i_extra_isize is 0.
 func (in Inode) XattrArea() []byte {
-	if len(in) <= InodeBaseSize {
+	if len(in) <= InodeBaseSize || IExtraIsize.Get(in) == 0 {
 		return nil
 	}
 	start := InodeBaseSize + int(IExtraIsize.Get(in))
@@ -189,6 +190,27 @@ func (in Inode) Crtime() Timestamp {
 func (in Inode) SetCrtime(t Timestamp) {
 	if in.fits(int(iCrtime) + 4) {
 		in.setTime(iCrtime, iCrtimeExtra, t)
+	}
+}
+
+// An inode that holds the value of an extended attribute (InodeEAInode) has that value's hash for i_atime, and how often it is
+// referred to for i_ctime (high half) and i_version (kernel: ext4_xattr_inode_get_ref, ext4_xattr_inode_get_hash).
+
+func (in Inode) EAHash() uint32 { return iAtime.Get(in) }
+func (in Inode) EARefs() uint64 { return uint64(iCtime.Get(in))<<32 | uint64(IVersion.Get(in)) }
+
+func (in Inode) SetEAHash(hash uint32) { in.setWord(iAtime, iAtimeExtra, hash) }
+
+func (in Inode) SetEARefs(refs uint64) {
+	in.setWord(iCtime, iCtimeExtra, uint32(refs>>32))
+	IVersion.Set(in, uint32(refs))
+}
+
+// setWord stores 32 unsigned bits where a time is: the two bits above them in the extra word make the same time of them.
+func (in Inode) setWord(base, extra U32, v uint32) {
+	base.Set(in, v)
+	if in.fits(int(extra) + 4) {
+		extra.Set(in, v>>31)
 	}
 }
 
