@@ -23,6 +23,7 @@ var (
 
 	ErrNotDir       = errors.New("not a directory")
 	ErrIsDir        = errors.New("is a directory")
+	ErrNotEmpty     = errors.New("directory not empty")
 	ErrLoop         = errors.New("too many levels of symbolic links")
 	ErrNameTooLong  = errors.New("name too long")
 	ErrTooManyLinks = errors.New("too many links")

@@ -175,24 +175,6 @@ func (fsys *FS) ReadFile(name string) ([]byte, error) {
 	return read(fsys, func(v *view) ([]byte, error) { return v.readFile(name) })
 }
 
-// Resolve follows symlinks as far as the path exists: resolved is the path of what exists, without symlinks, and missing has
-// the names below it that do not, in order; it is empty where all of the path exists.
-func (fsys *FS) Resolve(name string) (resolved string, missing []string, err error) {
-	loc, err := read(fsys, func(v *view) (location, error) { return v.resolve(name) })
-	return loc.path, loc.missing, err
-}
-
-func (v *view) resolve(name string) (location, error) {
-	if err := checkPath("resolve", name); err != nil {
-		return location{}, err
-	}
-	loc, err := v.locate(name, true)
-	if err != nil {
-		return location{}, &fs.PathError{Op: "resolve", Path: name, Err: err}
-	}
-	return loc, nil
-}
-
 // Info is what the superblock says.
 type Info struct {
 	Label       string

@@ -145,8 +145,6 @@ func (w *walker) notThere(dir node) (location, error) {
 			continue
 		case name == "..":
 			return location{}, fs.ErrNotExist
-		case len(name) > format.MaxNameLen:
-			return location{}, ErrNameTooLong
 		}
 		missing = append(missing, name)
 	}

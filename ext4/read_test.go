@@ -200,12 +200,12 @@ func TestSymlinksAreFollowedInsideTheImage(t *testing.T) {
 	}
 }
 
-func TestResolveSaysWhatExistsAndWhatIsMissing(t *testing.T) {
+func TestWherePathsLeadAndWhatIsMissing(t *testing.T) {
 	fsys := linkImage(t)
 	for _, c := range []struct {
-		name, resolved string
-		missing        []string
-		err            error
+		name, path string
+		missing    []string
+		err        error
 	}{
 		{"a/b/file", "a/b/file", nil, nil},
 		{".", ".", nil, nil},
@@ -215,10 +215,12 @@ func TestResolveSaysWhatExistsAndWhatIsMissing(t *testing.T) {
 		{"new", ".", []string{"new"}, nil},
 		{"a/b/file/x", "", nil, ErrNotDir},
 		{"loop1/x", "", nil, ErrLoop},
+		{"new/" + strings.Repeat("n", 256), ".", []string{"new", strings.Repeat("n", 256)}, nil},
+		{strings.Repeat("n", 256), "", nil, ErrNameTooLong},
 	} {
-		resolved, missing, err := fsys.Resolve(c.name)
-		if resolved != c.resolved || !slices.Equal(missing, c.missing) || !errors.Is(err, c.err) {
-			t.Errorf("Resolve(%q): got %q, %q, %v; want %q, %q, %v", c.name, resolved, missing, err, c.resolved, c.missing, c.err)
+		loc, err := fsys.view.locate(c.name, true)
+		if loc.path != c.path || !slices.Equal(loc.missing, c.missing) || !errors.Is(err, c.err) {
+			t.Errorf("%q leads to %q, without %q, %v; want %q, %q, %v", c.name, loc.path, loc.missing, err, c.path, c.missing, c.err)
 		}
 	}
 }

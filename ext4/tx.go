@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"boringboot/ext4/internal/blocks"
@@ -196,6 +197,9 @@ func (tx *Tx) MkdirAll(name string, a Attr) error {
 				return ErrNotDir
 			}
 			return nil
+		}
+		if slices.ContainsFunc(loc.missing, func(part string) bool { return len(part) > format.MaxNameLen }) {
+			return ErrNameTooLong
 		}
 		at := loc.path
 		for _, part := range loc.missing {

@@ -1,0 +1,367 @@
+package ext4_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"boringboot/ext4"
+	"boringboot/internal/testimage"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// Differential tests: the same random actions done by the kernel on one copy of
+// an image, by us on another, and by both in turns on a third. What each action
+// came to and the trees that they lead to must be the same, and e2fsck must find
+// nothing.
+//
+//	BORINGBOOT_EXT4_SEED=n     this sequence
+//	BORINGBOOT_EXT4_ROUNDS=n   so many sequences of each feature set
+//	BORINGBOOT_EXT4_ACTIONS=n  so many actions in each
+
+type featureSet struct {
+	name    string
+	profile string
+	without []string // features of the profile
+	with    []string
+	inode   int
+	options testimage.Options
+}
+
+var featureSets = []featureSet{
+	{name: "what nixpkgs makes", profile: "nixos-4k"},
+	{name: "blocks of 1 KiB", profile: "nixos-1k"},
+	{name: "descriptor checksums, inodes of 128 bytes", profile: "gdt-checksums-2k", inode: 128},
+	{name: "no checksums, many groups", profile: "no-checksums-1k", options: testimage.Options{BlocksPerGroup: 1024}},
+	{name: "no index, no file types", profile: "linear-1k", without: []string{"filetype"}},
+}
+
+func (f featureSet) image(t *testing.T) string {
+	t.Helper()
+	p := testimage.ProfileNamed(f.profile)
+	features := slices.DeleteFunc(strings.Split(p.Features, ","), func(name string) bool { return slices.Contains(f.without, name) })
+	p.Name, p.Features, p.InodeSize = f.name, strings.Join(append(features, f.with...), ","), f.inode
+	o := f.options
+	o.Profile, o.StorePaths, o.Size, o.Inodes = p, -1, 48<<20, 3000
+	o.Fill = func(dir string) error { // a directory of several blocks, with an index where there are such
+		if err := os.Mkdir(dir+"/big", 0o755); err != nil {
+			return err
+		}
+		for i := range 400 {
+			if err := os.WriteFile(fmt.Sprintf("%s/big/%d-%s", dir, i, strings.Repeat("x", i%60)), nil, 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return testimage.Ext4(t, o)
+}
+
+func number(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	s := os.Getenv(name)
+	if s == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestTheKernelAndWeDoTheSame(t *testing.T) {
+	testimage.RequireRoot(t)
+	rounds, length := number(t, "BORINGBOOT_EXT4_ROUNDS", 1), number(t, "BORINGBOOT_EXT4_ACTIONS", 1500)
+	seeds := rand.Uint64
+	if s := os.Getenv("BORINGBOOT_EXT4_SEED"); s != "" {
+		seed, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = func() uint64 { return seed }
+	}
+	for _, f := range featureSets {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			d := newDifference(t, f)
+			for range rounds {
+				seed := seeds()
+				w := newWorld(seed, d.block, d.known)
+				d.judge(t, seed, w.actions(length/2, false))
+				d.judge(t, seed, w.actions(length/2, true))
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}
+
+// difference is one feature set's image and what is in it before.
+type difference struct {
+	original string
+	work     string
+	block    int
+	known    map[string]byte
+	start    time.Time // of this test: what is later was touched
+}
+
+func newDifference(t *testing.T, f featureSet) *difference {
+	t.Helper()
+	d := &difference{original: f.image(t), work: filepath.Join(t.TempDir(), "work"), known: map[string]byte{}}
+	d.block = openFS(t, d.original).Info().BlockSize
+	for name, n := range kernelTree(t, d.original) {
+		if kind, ok := map[string]byte{"dir": 'd', "file": 'f'}[n.Type]; ok && name != "." && name != "lost+found" {
+			d.known[name] = kind
+		}
+	}
+	// Inodes of 128 bytes keep whole seconds.
+	d.start = time.Now().Truncate(time.Second).Add(time.Second)
+	time.Sleep(time.Until(d.start))
+	return d
+}
+
+func (d *difference) judge(t *testing.T, seed uint64, list []action) {
+	t.Helper()
+	if t.Failed() {
+		return
+	}
+	fault := d.compare(t, list)
+	if fault == "" {
+		return
+	}
+	short := d.shrink(t, list)
+	var b strings.Builder
+	for _, a := range short {
+		fmt.Fprintf(&b, "  %v\n", a)
+	}
+	t.Errorf("BORINGBOOT_EXT4_SEED=%d BORINGBOOT_EXT4_ACTIONS=%d: %.3000s\nor, with %d actions: %.3000s\n%.6000s",
+		seed, number(t, "BORINGBOOT_EXT4_ACTIONS", 1500), fault, len(short), d.compare(t, short), b.String())
+}
+
+// compare does the actions on two copies and says where they differ.
+func (d *difference) compare(t *testing.T, list []action) string {
+	t.Helper()
+	kernel := slices.Clone(list)
+	for i := range kernel {
+		kernel[i].byKernel = true
+	}
+	wantKinds, err := d.do(t, kernel)
+	if err != nil {
+		return "the kernel's side: " + err.Error()
+	}
+	want := d.tree(t)
+	kinds, err := d.do(t, list)
+	if err != nil {
+		return err.Error()
+	}
+	for i, a := range list {
+		if kinds[i] != wantKinds[i] {
+			return fmt.Sprintf("action %d, %v: the kernel says %q, we %q", i, a, wantKinds[i], kinds[i])
+		}
+	}
+	if err := testimage.FsckErr(d.work, 0); err != nil {
+		return err.Error()
+	}
+	got := d.tree(t)
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "the kernel's tree (-) and ours (+) differ:\n" + diff
+	}
+	return d.readBack(t)
+}
+
+// do does the actions on a new copy, each by the side that it says.
+func (d *difference) do(t *testing.T, list []action) (kinds []string, err error) {
+	t.Helper()
+	if err := copyFile(d.work, d.original); err != nil {
+		t.Fatal(err)
+	}
+	for len(list) > 0 {
+		n := slices.IndexFunc(list, func(a action) bool { return a.byKernel != list[0].byKernel })
+		if n < 0 {
+			n = len(list)
+		}
+		turn := d.weDo
+		if list[0].byKernel {
+			turn = d.kernelDoes
+		}
+		part, err := turn(t, list[:n])
+		if err != nil {
+			return nil, err
+		}
+		kinds = append(kinds, part...)
+		list = list[n:]
+	}
+	return kinds, nil
+}
+
+func (d *difference) kernelDoes(t *testing.T, list []action) ([]string, error) {
+	t.Helper()
+	dir := testimage.MountRW(t, d.work, 0)
+	defer testimage.Unmount(t, dir)
+	return kernelDoes(dir, list)
+}
+
+var errRolledBack = errors.New("rolled back")
+
+// weDo does the actions in as many updates as they say. Some of them are done
+// and given up first, which must leave nothing.
+func (d *difference) weDo(t *testing.T, list []action) (kinds []string, err error) {
+	t.Helper()
+	fsys, err := ext4.Open(openFile(t, d.work))
+	if err != nil {
+		return nil, err
+	}
+	for len(list) > 0 {
+		group := list[0].update
+		n := slices.IndexFunc(list, func(a action) bool { return a.update != group })
+		if n < 0 {
+			n = len(list)
+		}
+		options := []ext4.UpdateOption{ext4.WithTime(d.start)}
+		if group%3 == 0 {
+			options = append(options, ext4.WithoutJournal())
+		}
+		var part []string
+		perform := func(tx *ext4.Tx) error {
+			part = part[:0]
+			for _, a := range list[:n] {
+				part = append(part, kindOf(a.ours(tx)))
+			}
+			return nil
+		}
+		if group%5 == 0 {
+			err := fsys.Update(func(tx *ext4.Tx) error { return errors.Join(perform(tx), errRolledBack) }, options...)
+			if !errors.Is(err, errRolledBack) {
+				return nil, err
+			}
+		}
+		if err := fsys.Update(perform, options...); err != nil {
+			return nil, fmt.Errorf("update %d (%v): %w", group, list[0], err)
+		}
+		kinds = append(kinds, part...)
+		list = list[n:]
+	}
+	return kinds, nil
+}
+
+// state is what is compared of a path.
+type state struct {
+	testimage.Node
+	Atime, Mtime, Ctime string
+	Same                string // the first of the names of a file
+}
+
+// tree reads the image through the kernel. Sizes of directories are a writer's
+// choice; of times that are the clock's it is known that they are.
+func (d *difference) tree(t *testing.T) map[string]state {
+	t.Helper()
+	dir := testimage.Mount(t, d.work, 0)
+	defer testimage.Unmount(t, dir)
+	nodes := testimage.Tree(t, dir)
+	names := make([]string, 0, len(nodes))
+	for name := range nodes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	tree := make(map[string]state, len(nodes))
+	first := map[uint64]string{}
+	for _, name := range names {
+		var st unix.Stat_t
+		if err := unix.Lstat(filepath.Join(dir, name), &st); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := first[st.Ino]; !ok {
+			first[st.Ino] = name
+		}
+		s := state{Node: nodes[name], Same: first[st.Ino], Atime: d.when(st.Atim), Mtime: d.when(st.Mtim), Ctime: d.when(st.Ctim)}
+		s.Node.Mtime = 0
+		if s.Type == "dir" {
+			s.Size = 0
+		}
+		tree[name] = s
+	}
+	return tree
+}
+
+func (d *difference) when(ts unix.Timespec) string {
+	at := time.Unix(ts.Unix())
+	if !at.Before(d.start) {
+		return "now"
+	}
+	return at.UTC().Format(time.RFC3339Nano)
+}
+
+// readBack compares the kernel's reading of the image with ours.
+func (d *difference) readBack(t *testing.T) string {
+	t.Helper()
+	want := kernelTree(t, d.work)
+	for name, n := range want {
+		n.Xattrs, n.Device = nil, 0
+		if n.Type != "file" && n.Type != "dir" && n.Type != "symlink" {
+			n.Type = "special"
+		}
+		want[name] = n
+	}
+	got := readerTree(t, openFS(t, d.work))
+	for name, n := range got {
+		if n.Type != "file" && n.Type != "dir" && n.Type != "symlink" {
+			n.Type = "special"
+		}
+		got[name] = n
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "the kernel's reading (-) of what we wrote and ours (+) differ:\n" + diff
+	}
+	return ""
+}
+
+// shrink looks for a shorter sequence that fails as well, for a while.
+func (d *difference) shrink(t *testing.T, list []action) []action {
+	t.Helper()
+	end := time.Now().Add(time.Minute)
+	for size := len(list) / 2; size > 0; {
+		shorter := false
+		for at := len(list) - size; at >= 0 && time.Now().Before(end); at -= size {
+			without := slices.Concat(list[:at], list[at+size:])
+			if d.compare(t, without) != "" {
+				list, shorter = without, true
+			}
+		}
+		if !shorter || size > len(list) {
+			size = min(size, len(list)) / 2
+		}
+		if time.Now().After(end) {
+			break
+		}
+	}
+	return list
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Close()
+}
