@@ -47,6 +47,9 @@ func (tx *Tx) locateBoth(old, new string) (r renaming, err error) {
 		return r, fs.ErrNotExist
 	}
 	if r.to, err = tx.locate(new, false); err != nil {
+		if !r.from.exists && len(path.Base(new)) > format.MaxNameLen {
+			err = fs.ErrNotExist
+		}
 		return r, err
 	}
 	if !r.from.exists || len(r.to.missing) > 1 {
