@@ -104,6 +104,8 @@ func (a action) ours(tx *ext4.Tx) error {
 		return tx.Remove(a.name)
 	case "removeall":
 		return tx.RemoveAll(a.name)
+	case "truncate":
+		return tx.Truncate(a.name, a.size)
 	case "chmod":
 		return tx.Chmod(a.name, attr.Mode)
 	case "chown":
@@ -243,7 +245,9 @@ func (w *world) action(byKernel bool) action {
 		}
 	case k < 55:
 		a.do, a.name = []string{"chmod", "chown", "chtimes"}[w.IntN(3)], w.existing(0)
-	case k < 60 && byKernel:
+	case k < 60 && (!byKernel || w.IntN(3) == 0):
+		a.do, a.name, a.size = "truncate", w.existing('f'), w.size()
+	case k < 60:
 		a.do, a.name, a.size = []string{"append", "overwrite", "shorten", "punch"}[w.IntN(4)], w.existing('f'), w.size()
 	case k < 79:
 		a.do, a.name, a.other = "rename", w.fresh(), w.existing(0)

@@ -82,6 +82,8 @@ func (a action) kernel() error {
 		return err
 	case "removeall":
 		return os.RemoveAll(name)
+	case "truncate":
+		return a.kernelTruncate(name)
 	case "chmod", "chown":
 		return a.kernelAttr(name)
 	case "chtimes":
@@ -105,6 +107,18 @@ func (a action) kernelAttr(name string) error {
 		return errors.Join(unix.Chown(name, int(a.uid), int(a.gid)), unix.Chmod(name, st.Mode&0o7777))
 	}
 	return nil
+}
+
+func (a action) kernelTruncate(name string) error {
+	var st unix.Stat_t
+	err := unix.Stat(name, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return errNotRegular
+	}
+	if err == nil && st.Size == a.size && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		return nil // nothing changes, not even times
+	}
+	return unix.Truncate(name, a.size)
 }
 
 // made gives what was just made the owner and mode of an Attr. Nothing is to be

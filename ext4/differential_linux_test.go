@@ -44,6 +44,8 @@ var featureSets = []featureSet{
 	{name: "descriptor checksums, inodes of 128 bytes", profile: "gdt-checksums-2k", inode: 128},
 	{name: "no checksums, many groups", profile: "no-checksums-1k", options: testimage.Options{BlocksPerGroup: 1024}},
 	{name: "no index, no file types", profile: "linear-1k", without: []string{"filetype"}},
+	{name: "indirect blocks, 1 KiB", profile: "no-checksums-1k", without: []string{"extent"}},
+	{name: "indirect blocks, checksums", profile: "nixos-4k", without: []string{"extent", "64bit"}},
 }
 
 func (f featureSet) image(t *testing.T) string {
