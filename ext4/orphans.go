@@ -63,7 +63,9 @@ func (tx *Tx) cleanOrphans(r *Recovery) error {
 			return err
 		}
 		format.OrphanBlock(block).Empty()
-		format.OrphanBlock(block).SetChecksum(tx.seedOf(n), at)
+		if tx.metadataCsum {
+			format.OrphanBlock(block).SetChecksum(tx.seedOf(n), at)
+		}
 		return nil
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ type dirty struct {
 	profile  string
 	features string // besides the profile's; "^x" takes one away
 	options  string // of mount
-	work     func(t *testing.T, dir string)
+	work     func(t *testing.T, dir string) (end func()) // end comes when the plug is pulled
 	journal  string // what dumpe2fs has to say of the journal's features
 }
 
@@ -40,8 +40,9 @@ func (d dirty) image(t *testing.T) string {
 	p.Features = strings.TrimSuffix(p.Features, ",")
 	path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: 30, Size: 40 << 20, Inodes: 3000})
 	dir := testimage.MountWith(t, path, 0, d.options)
-	d.work(t, dir)
+	end := d.work(t, dir)
 	cut := snapshot(t, path)
+	end()
 	testimage.Unmount(t, dir)
 	return cut
 }
@@ -100,7 +101,7 @@ func syncDir(path string) error {
 
 // plainWork makes, changes and removes files and directories in several transactions. What was a directory's block becomes a
 // file's: the journal revokes it.
-func plainWork(t *testing.T, dir string) {
+func plainWork(t *testing.T, dir string) (end func()) {
 	t.Helper()
 	for round := range 4 {
 		for i := range 60 {
@@ -122,15 +123,16 @@ func plainWork(t *testing.T, dir string) {
 	}
 	mustDo(t, synced(filepath.Join(dir, "escaped"), magic), synced(filepath.Join(dir, "the end"), []byte("x")))
 	mustDo(t, os.WriteFile(filepath.Join(dir, "never synced"), []byte("x"), 0o600))
+	return func() {}
 }
 
 // manyRounds writes more than the journal holds, so that its log goes around.
-func manyRounds(t *testing.T, dir string) {
+func manyRounds(t *testing.T, dir string) (end func()) {
 	t.Helper()
 	for round := range 12 {
 		mustDo(t, synced(filepath.Join(dir, fmt.Sprint(round%3)), pattern(700_000+5000*round, byte(round))))
 	}
-	plainWork(t, dir)
+	return plainWork(t, dir)
 }
 
 var dirtyImages = []dirty{
