@@ -53,8 +53,7 @@ func (tx *Tx) editDesc(g Group, fn func(d format.GroupDesc)) error {
 	return nil
 }
 
-// metadataOf lists what of group g is taken by copies of superblock and descriptors, and by bitmaps and inode tables: its own
-// and those of its flex group, which may be put together anywhere in it.
+// metadataOf lists what of group g is taken by copies of superblock and descriptors, and by bitmaps and inode tables.
 func (tx *Tx) metadataOf(g Group) ([]metaRange, error) {
 	start, size := tx.groupStart(g), FSBlock(tx.groupBlocks(g))
 	var list []metaRange
@@ -64,18 +63,13 @@ func (tx *Tx) metadataOf(g Group) ([]metaRange, error) {
 			list = append(list, metaRange{uint32(first - start), uint32(end - first)})
 		}
 	}
-	if tx.sparse(g) {
-		add(start, 1+uint64(tx.descBlocks())+uint64(tx.reservedGDT))
+	add(start, uint64(tx.ownBlocks(g)))
+	tables, err := tx.tablesIn(g)
+	if err != nil {
+		return nil, err
 	}
-	first, end := tx.flexGroups(g)
-	for other := first; other < end; other++ {
-		d, err := tx.desc(other)
-		if err != nil {
-			return nil, err
-		}
-		add(d.BlockBitmap(), 1)
-		add(d.InodeBitmap(), 1)
-		add(d.InodeTable(), uint64(tx.inodeTableBlocks()))
+	for _, r := range tables {
+		add(r.start, uint64(r.count))
 	}
 	return list, nil
 }
@@ -296,11 +290,11 @@ func (tx *Tx) findInode(g Group, d format.GroupDesc) (uint32, bool, error) {
 		return 0, false, err
 	}
 	s := tx.group(g)
-	if g == 0 {
-		s.inodeHint = max(s.inodeHint, uint32(tx.firstIno)-1)
+	if reserved := uint64(tx.firstIno) - 1; uint64(g)*uint64(tx.inodesPerGroup) < reserved {
+		s.inodeHint = max(s.inodeHint, uint32(min(reserved-uint64(g)*uint64(tx.inodesPerGroup), uint64(tx.inodesPerGroup))))
 	}
 	if bits == nil {
-		return s.inodeHint, true, nil
+		return s.inodeHint, s.inodeHint < tx.inodesPerGroup, nil
 	}
 	s.inodeHint = bits.next(false, s.inodeHint, tx.inodesPerGroup)
 	for s.freedInodes[s.inodeHint] {

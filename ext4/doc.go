@@ -7,12 +7,12 @@
 // # What it does
 //
 //	read      files by extents of any depth or by indirect blocks, holes, symlinks, directories linear and hashed
-//	write     directories, regular files by either kind of map with their holes, symlinks, modes, owners, times; blocks of 1, 2 and
-//	          4 KiB, inodes of 128 bytes and up
+//	write     directories, regular files by either kind of map with their holes, symlinks, modes, owners, times; blocks of 1 to
+//	          64 KiB, inodes of 128 bytes and up
 //	features  gate.go has one table: used, preserved, refused with a reason; what is not in it is refused by its number
 //	recover   a journal that is not empty, orphan inodes: in memory, until the first update writes it
 //	refused   what is marked as having errors, is truncated, has a wrong checksum on the way, or a superblock,
-//	          journal, orphan file or resize inode with which the kernel would not mount it or e2fsck complain; blocks above 4 KiB
+//	          journal, orphan file or resize inode with which the kernel would not mount it or e2fsck complain
 //
 // A directory is looked at entry by entry before it is changed (dircheck.go). What is not touched is not looked at: this is
 // no fsck.

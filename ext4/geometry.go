@@ -28,7 +28,9 @@ type geometry struct {
 	descSize       int // bytes
 	groups         Group
 	reservedGDT    uint32 // blocks kept behind the descriptors for growth
-	groupsPerFlex  Group  // 1 without flex_bg
+	metaBG         bool   // descriptor blocks from firstMetaBG on are in the groups that they describe
+	firstMetaBG    uint32
+	groupsPerFlex  Group // 1 without flex_bg
 
 	groupCsum    bool // descriptors have a checksum, flags for uninitialised groups count
 	metadataCsum bool
@@ -47,11 +49,8 @@ func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 		return nil, unsupportedf("superblock: revision %d; only %d has variable inode sizes and features", rev, format.RevDynamic)
 	}
 	logSize := format.SLogBlockSize.Get(sb)
-	if logSize > 6 {
+	if logSize > 6 { // a kernel with pages of 4 KiB mounts up to 4 KiB, one with large folios all
 		return nil, corruptf("superblock: s_log_block_size %d (blocks are 1 to 64 KiB)", logSize)
-	}
-	if logSize > 2 { // most kernels cannot mount them, so nothing here was ever judged with them
-		return nil, unsupportedf("superblock: blocks of %d bytes are not written yet", 1024<<logSize)
 	}
 	g := &geometry{
 		blockSize:      1024 << logSize,
@@ -65,6 +64,8 @@ func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 		descSize:       format.GroupDescSize,
 		reservedGDT:    uint32(format.SReservedGDTBlocks.Get(sb)),
 		groupsPerFlex:  1,
+		metaBG:         sb.HasIncompat(format.IncompatMetaBG),
+		firstMetaBG:    format.SFirstMetaBG.Get(sb),
 		metadataCsum:   sb.HasROCompat(format.ROCompatMetadataCsum),
 		seed:           sb.Seed(),
 		dirIndex:       sb.HasCompat(format.CompatDirIndex),
@@ -108,8 +109,8 @@ func (g *geometry) check(sb format.Superblock) error {
 	if g.inodeSize < format.InodeBaseSize || g.inodeSize > g.blockSize || g.inodeSize&(g.inodeSize-1) != 0 {
 		return corruptf("superblock: s_inode_size %d in blocks of %d bytes", g.inodeSize, bs)
 	}
-	if g.firstIno != 11 || g.firstIno > Ino(g.inodesPerGroup) { // no program makes another
-		return corruptf("superblock: s_first_ino %d with %d inodes per group", g.firstIno, g.inodesPerGroup)
+	if g.firstIno != 11 { // no program makes another
+		return corruptf("superblock: s_first_ino %d", g.firstIno)
 	}
 	if !sb.Has64() && sb.HasHigh() {
 		return corruptf("superblock: block counts of 64 bits without the 64bit feature")
@@ -131,9 +132,12 @@ func (g *geometry) check(sb format.Superblock) error {
 	if g.reservedGDT > bs/4 { // they are the entries of one indirect block
 		return corruptf("superblock: s_reserved_gdt_blocks %d in blocks of %d bytes", g.reservedGDT, bs)
 	}
-	if uint64(g.descBlocks())+uint64(g.reservedGDT)+1 > uint64(g.blocksPerGroup) {
-		return corruptf("superblock: %d blocks of descriptors and %d reserved ones in groups of %d blocks",
-			g.descBlocks(), g.reservedGDT, g.blocksPerGroup)
+	if g.metaBG && (g.firstMetaBG > g.descBlocks() || g.reservedGDT != 0) {
+		return corruptf("superblock: s_first_meta_bg %d of %d descriptor blocks, s_reserved_gdt_blocks %d",
+			g.firstMetaBG, g.descBlocks(), g.reservedGDT)
+	}
+	if own := 1 + uint64(g.plainDescBlocks()) + uint64(g.reservedGDT); own > uint64(g.blocksPerGroup) {
+		return corruptf("superblock: %d blocks of superblock and descriptors in groups of %d blocks", own, g.blocksPerGroup)
 	}
 	if sb.HasIncompat(format.IncompatFlexBG) {
 		if log := format.SLogGroupsPerFlex.Get(sb); log > 31 {
@@ -153,38 +157,6 @@ func (g *geometry) checkSize(size int64) error {
 		return corruptf("truncated: the file system has %d bytes, the image has %d of them", want, size)
 	}
 	return nil
-}
-
-// backupRule tells which groups have copies of the superblock and the descriptors (ext4_bg_has_super).
-func backupRule(sb format.Superblock) func(Group) bool {
-	if sb.HasCompat(format.CompatSparseSuper2) {
-		bgs := sb.BackupBGs()
-		return func(g Group) bool { return g == 0 || uint32(g) == bgs[0] || uint32(g) == bgs[1] }
-	}
-	if !sb.HasROCompat(format.ROCompatSparseSuper) {
-		return func(Group) bool { return true }
-	}
-	return func(g Group) bool {
-		return g <= 1 || g%2 == 1 && (isPower(g, 3) || isPower(g, 5) || isPower(g, 7))
-	}
-}
-
-func isPower(g, base Group) bool {
-	for g > 1 && g%base == 0 {
-		g /= base
-	}
-	return g == 1
-}
-
-func (g *geometry) descBlocks() uint32 {
-	perBlock := uint32(g.blockSize / g.descSize)
-	return uint32((uint64(g.groups) + uint64(perBlock) - 1) / uint64(perBlock))
-}
-
-// descAt is a descriptor's block and its offset in it.
-func (g *geometry) descAt(group Group) (FSBlock, int) {
-	perBlock := Group(g.blockSize / g.descSize)
-	return g.firstDataBlock + 1 + FSBlock(group/perBlock), int(group%perBlock) * g.descSize
 }
 
 // superAt is the superblock's block and its offset in it.

@@ -145,6 +145,9 @@ func (v *view) checkResizeInode() error {
 	if !v.sb.HasCompat(format.CompatResizeInode) {
 		return v.checkNoResizeInode()
 	}
+	if v.metaBG {
+		return corruptf("superblock: meta_bg and resize_inode at once")
+	}
 	n, err := v.inode(format.ResizeIno)
 	if err != nil {
 		return fmt.Errorf("resize inode: %w", err)
@@ -168,11 +171,12 @@ func (v *view) checkResizeInode() error {
 	if err != nil {
 		return fmt.Errorf("resize inode: %w", err)
 	}
+	super, _ := v.superAt()
 	slots, used := uint32(v.blockSize/4), v.descBlocks()
 	for i := range slots {
 		want := uint32(0)
 		if place := (i + slots - used%slots) % slots; place < v.reservedGDT {
-			want = uint32(v.firstDataBlock) + 1 + used + place
+			want = uint32(super) + 1 + used + place
 		}
 		if got := le32(block, int(i)); got != want {
 			return corruptf("resize inode: inode %d: reserved block %d of the descriptors is %d, not %d", n.ino, i, got, want)

@@ -24,11 +24,12 @@ type Attr struct {
 // symlinks on the way are followed inside the image. It is used by one goroutine.
 type Tx struct {
 	*view
-	over  *blocks.Overlay
-	state map[Group]*groupState
-	data  fileData
-	freed []blockRun
-	gaps  map[Ino]gapHint
+	over   *blocks.Overlay
+	state  map[Group]*groupState
+	tables []blockRun // all bitmaps and inode tables, see tablesIn
+	data   fileData
+	freed  []blockRun
+	gaps   map[Ino]gapHint
 	// Directories, and leaves of hashed ones, that vetDir has looked at.
 	vetted     map[Ino]bool
 	vettedLeaf map[FSBlock]bool

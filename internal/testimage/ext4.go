@@ -36,6 +36,12 @@ type Options struct {
 	HashAlg      string // directory hash: "legacy", "half_md4" or "tea"; empty: half_md4
 	UnsignedHash bool   // hash names as unsigned char, as file systems made on ARM do
 
+	Extended string   // further extended options of mke2fs: what -E takes
+	Env      []string // of mke2fs ("MKE2FS_FIRST_META_BG=2")
+	// After are tools that are run on the image when it is done, before e2fsck
+	// looks at it; an argument "@" is the image.
+	After [][]string
+
 	// Fill, where not nil, adds to the tree before the image is made. Images
 	// with a Fill are not cached.
 	Fill func(dir string) error
@@ -124,7 +130,27 @@ func buildExt4(path string, o Options) (err error) {
 			return err
 		}
 	}
+	for _, tool := range o.After {
+		args := make([]string, 0, len(tool))
+		for _, arg := range tool[1:] {
+			args = append(args, strings.ReplaceAll(arg, "@", path))
+		}
+		var fine []int
+		if tool[0] == "e2fsck" {
+			fine = []int{1} // something was changed
+		}
+		if _, err := run("", tool[0], args, fine...); err != nil {
+			return err
+		}
+	}
 	return FsckErr(path, 0)
+}
+
+func (o Options) extended() string {
+	if o.Extended == "" {
+		return ""
+	}
+	return "," + o.Extended
 }
 
 // treeNeeds is what a tree will take in a file system.
@@ -170,7 +196,7 @@ func makeExt4(path, work, tree string, need treeNeeds, o Options) error {
 	}
 	args := append([]string{"-F", "-q", "-t", "ext4"}, o.Profile.mke2fsArgs()...)
 	args = append(args, "-U", UUID, "-L", o.Label, "-N", strconv.FormatInt(inodes, 10),
-		"-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,hash_seed="+hashSeed)
+		"-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0,hash_seed="+hashSeed+o.extended())
 	if o.BlocksPerGroup != 0 {
 		args = append(args, "-g", strconv.Itoa(o.BlocksPerGroup))
 	}
@@ -180,6 +206,7 @@ func makeExt4(path, work, tree string, need treeNeeds, o Options) error {
 		return err
 	}
 	cmd.Env = append(cmd.Env, "MKE2FS_CONFIG="+conf)
+	cmd.Env = append(cmd.Env, o.Env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("mke2fs %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
