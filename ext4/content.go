@@ -46,8 +46,9 @@ func (tx *Tx) measure(c Content) (fileContent, error) {
 		return f, ErrTooLarge
 	}
 	free := tx.freeBlocks()
-	need, err := tx.dataBlocks(&f, free)
-	if err != nil {
+	var need uint64
+	var err error
+	if f.data, need, err = dataRanges(c, f.size, tx.blockSize, free); err != nil {
 		return f, err
 	}
 	if !extents {
@@ -59,19 +60,24 @@ func (tx *Tx) measure(c Content) (fileContent, error) {
 	return f, nil
 }
 
-// dataBlocks lists the blocks of a content that have data, and counts them, not far beyond limit.
-func (tx *Tx) dataBlocks(f *fileContent, limit uint64) (uint64, error) {
-	bs := uint64(tx.blockSize)
-	sparse, ok := f.Content.(SparseContent)
+// DataBlocks counts the blocks of blockSize bytes that a file with this content has: all, or of a SparseContent those with data.
+// Blocks of the file's map come on top.
+func DataBlocks(c Content, blockSize int) (uint64, error) {
+	_, count, err := dataRanges(c, c.Size(), blockSize, math.MaxUint64)
+	return count, err
+}
+
+// dataRanges lists the blocks of a content that have data, and counts them, not far beyond limit.
+func dataRanges(c Content, size int64, blockSize int, limit uint64) (list []blockRange, count uint64, err error) {
+	bs := uint64(blockSize)
+	sparse, ok := c.(SparseContent)
 	if !ok {
-		count := (uint64(f.size) + bs - 1) / bs
-		if count > 0 {
-			f.data = []blockRange{{0, count}}
+		if count = (uint64(size) + bs - 1) / bs; count > 0 {
+			list = []blockRange{{0, count}}
 		}
-		return count, nil
+		return list, count, nil
 	}
-	count := uint64(0)
-	for off := int64(0); off < f.size && count <= limit; {
+	for off := int64(0); off < size && count <= limit; {
 		start, end, err := sparse.NextData(off)
 		if errors.Is(err, io.EOF) {
 			break
@@ -80,22 +86,22 @@ func (tx *Tx) dataBlocks(f *fileContent, limit uint64) (uint64, error) {
 			err = fmt.Errorf("from %d up to %d, behind %d", start, end, off)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("content of %d bytes: its next data: %w", f.size, err)
+			return nil, 0, fmt.Errorf("content of %d bytes: its next data: %w", size, err)
 		}
-		if start = max(start, off); start >= f.size {
+		if start = max(start, off); start >= size {
 			break
 		}
-		off = min(end, f.size)
+		off = min(end, size)
 		r := blockRange{uint64(start) / bs, (uint64(off) + bs - 1) / bs}
-		if k := len(f.data); k > 0 && f.data[k-1].end >= r.from {
-			r.from = f.data[k-1].end
-			f.data[k-1].end = max(f.data[k-1].end, r.end)
+		if k := len(list); k > 0 && list[k-1].end >= r.from {
+			r.from = list[k-1].end
+			list[k-1].end = max(list[k-1].end, r.end)
 		} else {
-			f.data = append(f.data, r)
+			list = append(list, r)
 		}
 		count += r.end - min(r.from, r.end)
 	}
-	return count, nil
+	return list, count, nil
 }
 
 // fill gives an empty file its content.

@@ -264,7 +264,6 @@ func (p *Plan) sameContent(e manifest.Entry, actual string, size int64) (bool, e
 // (a directory that grows, a fragmented file's extent blocks) the transaction finds before it writes.
 func (p *Plan) checkSpace() error {
 	info := p.fsys.Info()
-	bs := uint64(info.BlockSize)
 	for _, s := range p.Steps {
 		if s.Action == Keep || s.Action == Attr {
 			continue
@@ -274,7 +273,11 @@ func (p *Plan) checkSpace() error {
 		}
 		switch s.Kind {
 		case manifest.File:
-			p.Need.Blocks += (uint64(s.Content.Size()) + bs - 1) / bs
+			n, err := ext4.DataBlocks(s.Content, info.BlockSize)
+			if err != nil {
+				return err
+			}
+			p.Need.Blocks += n
 		case manifest.Directory:
 			p.Need.Blocks++
 		case manifest.Symlink:

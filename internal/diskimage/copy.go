@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"boringboot/internal/holes"
 )
 
 // copyFile copies the size bytes of src to dst, which is empty: by sharing src's blocks where the file system can, otherwise
@@ -20,7 +22,7 @@ func copyFile(ctx context.Context, dst, src *os.File, size int64, p Progress) er
 		return err
 	}
 	for off := int64(0); off < size; {
-		start, end, err := nextExtent(src, off, size)
+		start, end, err := holes.NextData(src, off, size)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"boringboot/internal/holes"
 	"boringboot/internal/testimage"
 )
 
@@ -39,7 +40,7 @@ func TestExtentsAreCopiedWithAndWithoutTheKernel(t *testing.T) {
 	defer in.Close()
 	var spans [][2]int64
 	for off := int64(0); off < int64(len(want)); {
-		start, end, err := nextExtent(in, off, int64(len(want)))
+		start, end, err := holes.NextData(in, off, int64(len(want)))
 		if err != nil {
 			t.Fatal(err)
 		}

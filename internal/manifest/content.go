@@ -3,8 +3,11 @@ package manifest
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+
+	"boringboot/internal/holes"
 )
 
 // FileContent is a file's bytes, opened for each read so that any number of files needs no descriptor in between. A read fails once
@@ -57,6 +60,30 @@ func (c *FileContent) ReadAt(b []byte, off int64) (int, error) {
 		return 0, changed
 	}
 	return n, err
+}
+
+// NextData gives the first data that ends behind off, from start up to end, in bytes; io.EOF where there is none. What is between is
+// holes.
+func (c *FileContent) NextData(off int64) (start, end int64, err error) {
+	if off >= c.Size() {
+		return 0, 0, io.EOF
+	}
+	if !holes.May(c.info) { // the file is not opened to learn that
+		return off, c.Size(), nil
+	}
+	f, err := c.open()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	start, end, err = holes.NextData(f, off, c.Size())
+	if changed := c.check(f.Stat()); changed != nil {
+		return 0, 0, changed
+	}
+	if err == nil && start >= c.Size() {
+		err = io.EOF
+	}
+	return start, end, err
 }
 
 func (c *FileContent) open() (*os.File, error) {

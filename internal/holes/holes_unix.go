@@ -2,18 +2,20 @@
 
 // This file finds the holes of a file, with lseek.
 
-package diskimage
+package holes
 
 import (
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// nextExtent returns where the first data at or after off start and end; both are size where there are none. A file system
+// NextData returns where the first data at or after off starts and ends, in bytes; both are size where there are none. A file system
 // without holes reports all as data.
-func nextExtent(f *os.File, off, size int64) (start, end int64, err error) {
+func NextData(f *os.File, off, size int64) (start, end int64, err error) {
 	start, err = unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
 	if err == unix.ENXIO {
 		return size, size, nil
@@ -31,4 +33,10 @@ func nextExtent(f *os.File, off, size int64) (start, end int64, err error) {
 	}
 	_, err = f.Seek(0, io.SeekStart)
 	return start, end, err
+}
+
+// May tells whether a file may have holes: it takes less space than it has bytes.
+func May(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || st.Blocks*512 < info.Size() // st_blocks counts 512 bytes everywhere
 }
