@@ -44,7 +44,7 @@ func (v *view) dirBlock(n node, fb FileBlock) (b FSBlock, data []byte, index boo
 }
 
 func (v *view) checkDirBlock(n node, fb FileBlock, data []byte) (index bool, err error) {
-	index = n.flag(format.InodeIndex) && v.isIndexBlock(fb, data)
+	index = v.hashed(n) && v.isIndexBlock(fb, data)
 	if !v.metadataCsum {
 		return index, nil
 	}
@@ -147,19 +147,38 @@ func (v *view) entries(n node, visit func(name string, d format.Dirent) error) e
 	return nil
 }
 
-// find looks a name up. Through the index where there is one, else block by block.
-func (v *view) find(n node, name string) (ino Ino, ok bool, err error) {
+// find looks a name up. Through the index where there is one, else block by block unless a transaction knows where it is.
+func (v *view) find(n node, name string) (found format.Dirent, ok bool, err error) {
 	if v.hashed(n) {
-		ino, _, err := v.findHashed(n, name)
-		return ino, ino != 0, err
+		found, _, err := v.findHashed(n, name)
+		return found, found.Ino != 0, err
 	}
-	err = v.each(n, func(d format.Dirent) (bool, error) {
-		if string(d.Name) == name {
-			ino = d.Ino
+	count, err := v.dirBlocks(n)
+	if err != nil {
+		return found, false, err
+	}
+	first := FileBlock(0)
+	if known := v.linearOf(n); known != nil {
+		fb, there := known.names[name]
+		if !there {
+			return found, false, nil
 		}
-		return ino != 0, nil
-	})
-	return ino, ino != 0, err
+		first, count = fb, min(count, fb+1)
+	}
+	for fb := first; fb < count && !ok; fb++ {
+		_, data, _, err := v.dirBlock(n, fb)
+		if err != nil {
+			return found, false, err
+		}
+		ok, err = v.eachInBlock(n, fb, data, func(d format.Dirent) (bool, error) {
+			found = d
+			return d.Ino != 0 && string(d.Name) == name, nil
+		})
+		if err != nil {
+			return found, false, err
+		}
+	}
+	return found, ok, nil
 }
 
 // hashed tells whether the kernel would use a directory's index.

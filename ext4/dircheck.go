@@ -4,7 +4,8 @@ package ext4
 // not belong, inodes that cannot be meant. Nothing else catches them where there are no checksums, and an entry that is put
 // beside them would be called done. Blocks are looked at once in a transaction, before they are changed: all of a linear
 // directory, of a hashed one its root and the leaf that is changed. What an entry leads to is looked up in the inode bitmaps, one
-// block for each group; inodes themselves are not read, so a wrong file type in an entry stays unseen.
+// block for each group. Inodes themselves are read only of entries that a path leads through: those have the type that their
+// entry says, and a directory among them its parent in "..".
 
 import (
 	"strings"
@@ -118,49 +119,73 @@ func (tx *Tx) inodeUsed(ino Ino) (bool, error) {
 	return bits.next(false, index, index+1) != index, nil
 }
 
-// vetDir looks at the blocks of a directory that an entry called name is going to change, unless this was done.
+// vetDir looks at the blocks of a directory that adding, replacing or removing the entry called name is going to change, unless
+// this was done.
 func (tx *Tx) vetDir(dir node, name string) error {
-	if tx.vetted[dir.ino] {
+	this := vettedName{dir.ino, name}
+	if tx.dirs.last == this {
 		return nil
 	}
+	if !tx.dirs.vetted[dir.ino] {
+		if err := tx.vetWhole(dir); err != nil {
+			return err
+		}
+		tx.dirs.vetted[dir.ino] = true
+	}
+	if tx.hashed(dir) {
+		if err := tx.vetLeaf(dir, name); err != nil {
+			return err
+		}
+	}
+	tx.dirs.last = this
+	return nil
+}
+
+// vetWhole looks at a linear directory, or at a hashed one's root.
+func (tx *Tx) vetWhole(dir node) error {
 	if err := tx.checkMapped(dir); err != nil {
 		return err
-	}
-	c := tx.newDirCheck(dir)
-	c.inUse = tx.inodeUsed
-	if tx.hashed(dir) {
-		return tx.vetLeaf(dir, name, c)
 	}
 	blocks, err := tx.dirBlocks(dir)
 	if err != nil {
 		return err
 	}
+	c := tx.newDirCheck(dir)
+	c.inUse = tx.inodeUsed
+	if tx.hashed(dir) {
+		blocks = 1
+	}
+	known := &linearDir{names: map[string]FileBlock{}}
 	for fb := FileBlock(0); fb < blocks; fb++ {
 		_, data, _, err := tx.dirBlock(dir, fb)
 		if err == nil {
-			err = c.block(fb, data, nil)
+			err = c.block(fb, data, func(d format.Dirent) error {
+				known.names[string(d.Name)] = fb
+				return nil
+			})
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if links := uint32(format.ILinksCount.Get(dir.Inode)); tx.filetype && links != 1 && links != c.subdirs+2 {
+	links := uint32(format.ILinksCount.Get(dir.Inode))
+	tooMany := links == 1 && tx.sb.HasROCompat(format.ROCompatDirNlink)
+	if tx.hashed(dir) {
+		if links < 2 && !tooMany {
+			return corruptf("inode %d: a directory of %d links", dir.ino, links)
+		}
+		return nil
+	}
+	if tx.filetype && !tooMany && links != c.subdirs+2 {
 		return corruptf("inode %d: a directory of %d subdirectories has %d links", dir.ino, c.subdirs, links)
 	}
-	tx.vetted[dir.ino] = true
+	tx.dirs.linear[dir.ino] = known
 	return nil
 }
 
-// vetLeaf looks at a hashed directory's root and at the leaf where name belongs, with those that continue its hash, and that what
-// is there belongs there, too.
-func (tx *Tx) vetLeaf(dir node, name string, c *dirCheck) error {
-	_, root, _, err := tx.dirBlock(dir, 0)
-	if err != nil {
-		return err
-	}
-	if err := c.block(0, root, nil); err != nil {
-		return err
-	}
+// vetLeaf looks at the leaf of a hashed directory where name belongs, with those that continue its hash, and that what is there
+// belongs there, too.
+func (tx *Tx) vetLeaf(dir node, name string) error {
 	frames, hash, err := tx.probe(dir, name)
 	if err != nil {
 		return err
@@ -169,8 +194,10 @@ func (tx *Tx) vetLeaf(dir node, name string, c *dirCheck) error {
 	if err != nil {
 		return err
 	}
+	c := tx.newDirCheck(dir)
+	c.inUse = tx.inodeUsed
 	for range blocks {
-		if err := tx.vetOneLeaf(dir, frames, format.DXHashVer.Get(root), c); err != nil {
+		if err := tx.vetOneLeaf(dir, frames, c); err != nil {
 			return err
 		}
 		if more, err := tx.next(dir, frames, hash); err != nil || !more {
@@ -180,10 +207,10 @@ func (tx *Tx) vetLeaf(dir node, name string, c *dirCheck) error {
 	return corruptf("inode %d: the directory index runs in a circle", dir.ino)
 }
 
-func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, version uint8, c *dirCheck) error {
+func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, c *dirCheck) error {
 	fb := leafOf(frames)
 	at, data, index, err := tx.dirBlock(dir, fb)
-	if err != nil || tx.vettedLeaf[at] {
+	if err != nil || tx.dirs.vettedLeaf[at] {
 		return err
 	}
 	if index {
@@ -191,7 +218,7 @@ func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, version uint8, c *dirCheck)
 	}
 	lo, hi := hashRange(frames)
 	err = c.block(fb, data, func(d format.Dirent) error {
-		hash, err := tx.nameHash(version, d.Name)
+		hash, err := tx.nameHash(frames[0].node.HashVersion(), d.Name)
 		if err != nil {
 			return unsupportedf("inode %d: %w", dir.ino, err)
 		}
@@ -200,7 +227,7 @@ func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, version uint8, c *dirCheck)
 		}
 		return nil
 	})
-	tx.vettedLeaf[at] = err == nil
+	tx.dirs.vettedLeaf[at] = err == nil
 	return err
 }
 

@@ -20,9 +20,10 @@ func (tx *Tx) link(parent node, name string, child node) error {
 	if err != nil {
 		return err
 	}
-	if dir.flag(format.InodeIndex) && !tx.dirIndex {
-		return unsupportedf("inode %d: a hashed directory in a file system without dir_index", dir.ino)
+	if err := tx.vetDir(dir, name); err != nil {
+		return err
 	}
+	tx.dropStaleIndex(dir)
 	e := newEntry{name: name, ino: child.ino, typ: tx.entryType(format.IMode.Get(child.Inode))}
 	if tx.hashed(dir) {
 		err = tx.insertHashed(dir, e)
@@ -37,12 +38,24 @@ func (tx *Tx) link(parent node, name string, child node) error {
 	return nil
 }
 
+// dropStaleIndex: without dir_index a directory that has an index is linear, its nodes look like free entries, and whoever changes
+// it clears the flag, so that nothing takes them for an index later (ext4_update_dx_flag).
+func (tx *Tx) dropStaleIndex(dir node) {
+	if !tx.dirIndex {
+		format.IFlags.Set(dir.Inode, format.IFlags.Get(dir.Inode)&^format.InodeIndex)
+	}
+}
+
 // relink lets an existing name lead to another inode.
 func (tx *Tx) relink(parent node, name string, child node) error {
 	dir, err := tx.editInode(parent.ino)
 	if err != nil {
 		return err
 	}
+	if err := tx.vetDir(dir, name); err != nil {
+		return err
+	}
+	tx.dropStaleIndex(dir)
 	p, err := tx.placeOf(dir, name)
 	if err != nil {
 		return err
@@ -70,26 +83,17 @@ func (tx *Tx) sealLeaf(dir node, b format.DirBlock) {
 	}
 }
 
-// gapHint says that a linear directory has no gap of size bytes in its blocks before fb, which do not have to be searched again
-// until an entry is removed from one of them.
-type gapHint struct {
-	fb   FileBlock
-	size int
-}
-
-// insertLinear tries every block, then makes an index of a directory of one block, or appends a block.
+// insertLinear tries every block that may have room, then makes an index of a directory of one block, or appends a block.
 func (tx *Tx) insertLinear(dir node, e newEntry) error {
 	blocks, err := tx.dirBlocks(dir)
 	if err != nil {
 		return err
 	}
-	first, size := FileBlock(0), format.DirentSize(len(e.name))
-	if h, ok := tx.gaps[dir.ino]; ok && size >= h.size {
-		first = h.fb
-	}
-	for fb := first; fb < blocks; fb++ {
+	known := tx.linearOf(dir) // by vetDir
+	size := format.DirentSize(len(e.name))
+	for fb := known.firstGap(size); fb < blocks; fb++ {
 		if ok, err := tx.insertInBlock(dir, fb, e); ok || err != nil {
-			tx.gaps[dir.ino] = gapHint{fb, size}
+			known.added(e.name, size, fb)
 			return err
 		}
 	}
@@ -106,6 +110,7 @@ func (tx *Tx) insertLinear(dir node, e newEntry) error {
 	if ok, err := tx.insertInBlock(dir, fb, e); !ok || err != nil {
 		return corruptf("inode %d: no room in an empty directory block (%w)", dir.ino, err)
 	}
+	known.added(e.name, size, fb)
 	return nil
 }
 
@@ -164,6 +169,9 @@ func (tx *Tx) appendDirBlock(dir node) (FileBlock, []byte, error) {
 // appendRawBlock adds a zeroed block to a directory.
 func (tx *Tx) appendRawBlock(dir node) (FileBlock, []byte, error) {
 	fb := FileBlock(dir.Size() / uint64(tx.blockSize))
+	if fb == 0 {
+		tx.dirs.forget(dir.ino)
+	}
 	if dir.Size()+uint64(tx.blockSize) > tx.maxDirSize() {
 		return 0, nil, &NoSpaceError{Resource: "directory blocks", Needed: 1}
 	}

@@ -109,30 +109,30 @@ func (v *view) next(n node, frames []dxFrame, hash uint32) (bool, error) {
 }
 
 // findHashed looks a name up, and gives the leaf it is in.
-func (v *view) findHashed(n node, name string) (Ino, FileBlock, error) {
+func (v *view) findHashed(n node, name string) (found format.Dirent, fb FileBlock, err error) {
 	if name == "." || name == ".." {
-		return 0, 0, corruptf("inode %d: %q looked up in the index", n.ino, name)
+		return found, 0, corruptf("inode %d: %q looked up in the index", n.ino, name)
 	}
 	frames, hash, err := v.probe(n, name)
 	if err != nil {
-		return 0, 0, err
+		return found, 0, err
 	}
 	blocks, err := v.dirBlocks(n)
 	if err != nil {
-		return 0, 0, err
+		return found, 0, err
 	}
 	for range blocks { // a hash cannot be continued over more blocks than there are
 		fb := leafOf(frames)
 		d, ok, err := v.findInLeaf(n, fb, name)
 		if err != nil || ok {
-			return d.Ino, fb, err
+			return d, fb, err
 		}
 		more, err := v.next(n, frames, hash)
 		if err != nil || !more {
-			return 0, 0, err
+			return found, 0, err
 		}
 	}
-	return 0, 0, corruptf("inode %d: the directory index runs in a circle", n.ino)
+	return found, 0, corruptf("inode %d: the directory index runs in a circle", n.ino)
 }
 
 func (v *view) findInLeaf(n node, fb FileBlock, name string) (found format.Dirent, ok bool, err error) {

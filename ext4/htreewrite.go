@@ -89,6 +89,7 @@ func (tx *Tx) makeIndex(dir node) error {
 	x.Insert(0, 0, fb)
 	tx.sealIndex(dir, x)
 	format.IFlags.Set(dir.Inode, format.IFlags.Get(dir.Inode)|format.InodeIndex)
+	delete(tx.dirs.linear, dir.ino)
 	return nil
 }
 

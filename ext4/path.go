@@ -76,14 +76,17 @@ func (w *walker) walk(follow bool) (location, error) {
 		if len(name) > format.MaxNameLen {
 			return location{}, ErrNameTooLong
 		}
-		ino, ok, err := w.v.find(dir, name)
+		d, ok, err := w.v.find(dir, name)
 		if err != nil {
 			return location{}, err
 		}
 		if !ok {
 			return w.notThere(dir)
 		}
-		child, err := w.v.named(ino)
+		child, err := w.v.named(d.Ino)
+		if err == nil {
+			err = w.v.checkEntry(dir, d, child)
+		}
 		if err != nil {
 			return location{}, err
 		}
@@ -114,6 +117,11 @@ func (w *walker) enter(name string, child node) error {
 			if above.node.ino == child.ino {
 				return corruptf("inode %d: a directory that is below itself", child.ino)
 			}
+		}
+	}
+	if child.Type() == format.ModeDir {
+		if err := w.v.checkParent(child, w.at[len(w.at)-1].node.ino); err != nil {
+			return err
 		}
 	}
 	w.at = append(w.at, step{name, child})

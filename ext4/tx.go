@@ -29,11 +29,7 @@ type Tx struct {
 	tables []blockRun // all bitmaps and inode tables, see tablesIn
 	data   fileData
 	freed  []blockRun
-	gaps   map[Ino]gapHint
-	// Directories, and leaves of hashed ones, that vetDir has looked at.
-	vetted     map[Ino]bool
-	vettedLeaf map[FSBlock]bool
-	now        format.Timestamp
+	now    format.Timestamp
 
 	broken error // of an operation that failed halfway: the transaction cannot be committed any more
 	done   bool
@@ -105,10 +101,10 @@ func (v *view) lastTime() int64 {
 }
 
 func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
-	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, gaps: map[Ino]gapHint{}, vetted: map[Ino]bool{}, vettedLeaf: map[FSBlock]bool{}, now: timestamp(now)}
+	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, now: timestamp(now)}
 	tx.data.cache = cache
 	tx.data.over = tx.over
-	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data}
+	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, dirs: newDirMemory()}
 	return tx
 }
 

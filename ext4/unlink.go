@@ -25,14 +25,20 @@ func (tx *Tx) placeOf(dir node, name string) (place, error) {
 	}
 	first := FileBlock(0)
 	if tx.hashed(dir) {
-		ino, fb, err := tx.findHashed(dir, name)
+		d, fb, err := tx.findHashed(dir, name)
 		if err != nil {
 			return place{}, err
 		}
-		if ino == 0 {
+		if d.Ino == 0 {
 			return place{}, corruptf("inode %d: an entry is gone from the index", dir.ino)
 		}
 		first, blocks = fb, fb+1
+	} else if known := tx.linearOf(dir); known != nil {
+		fb, there := known.names[name]
+		if !there {
+			return place{}, corruptf("inode %d: an entry is gone", dir.ino)
+		}
+		first, blocks = fb, min(blocks, fb+1)
 	}
 	for fb := first; fb < blocks; fb++ {
 		at, data, _, err := tx.dirBlock(dir, fb)
@@ -62,6 +68,7 @@ func (tx *Tx) unlink(dir node, name string) error {
 	if err := tx.vetDir(dir, name); err != nil {
 		return err
 	}
+	tx.dropStaleIndex(dir)
 	p, err := tx.placeOf(dir, name)
 	if err != nil {
 		return err
@@ -73,8 +80,8 @@ func (tx *Tx) unlink(dir node, name string) error {
 	b := format.DirBlock(block)
 	b.Remove(p.before, p.entry.Offset)
 	tx.sealLeaf(dir, b)
-	if h, ok := tx.gaps[dir.ino]; ok && p.fb < h.fb {
-		tx.gaps[dir.ino] = gapHint{p.fb, h.size}
+	if known := tx.linearOf(dir); known != nil {
+		known.removed(name, p.fb)
 	}
 	tx.touch(dir)
 	tx.seal(dir)
@@ -104,6 +111,7 @@ func (tx *Tx) setParent(dir node, parent Ino) error {
 		return corruptf("inode %d: directory block 0: %w", dir.ino, err)
 	}
 	b.SetIno(dot.RecLen, parent, tx.entryType(format.ModeDir))
+	tx.dirs.below[dir.ino] = parent
 	if !index {
 		tx.sealLeaf(dir, b)
 		return nil

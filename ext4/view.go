@@ -21,6 +21,8 @@ type view struct {
 	*geometry
 	sb  format.Superblock
 	src source
+	// Of a transaction; nil for the file system, whose directories are not looked at as a whole.
+	dirs *dirMemory
 }
 
 func (v *view) groupChecksum() format.GroupChecksum {
@@ -165,7 +167,7 @@ func (v *view) checkFlags(n node) error {
 	if !v.sb.HasROCompat(format.ROCompatHugeFile) {
 		strange |= format.InodeHugeFile
 	}
-	if !v.dirIndex {
+	if !v.dirIndex && v.metadataCsum { // without checksums an index that nobody uses is free space (ext4_iget)
 		strange |= format.InodeIndex
 	}
 	flags := format.IFlags.Get(n.Inode)

@@ -169,5 +169,8 @@ func (n DXNode) Truncate(count int) {
 	dxCount.Set(n.block[n.start:], uint16(count))
 }
 
+// HashVersion is a root's hash function.
+func (n DXNode) HashVersion() uint8 { return DXHashVer.Get(n.block) }
+
 // AddLevel counts one more level of nodes below the root.
 func (n DXNode) AddLevel() { DXLevels.Set(n.block, DXLevels.Get(n.block)+1) }
