@@ -132,8 +132,7 @@ func (tx *Tx) dropInode(n node) error {
 		return err
 	}
 	tx.wipe(n)
-	delete(tx.vetted, n.ino)
-	delete(tx.gaps, n.ino)
+	tx.dirs.forget(n.ino)
 	return nil
 }
 
