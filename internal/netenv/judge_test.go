@@ -3,10 +3,12 @@ package netenv
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/a8m/envsubst/parse"
@@ -15,18 +17,28 @@ import (
 	"boringboot/internal/testimage"
 )
 
-// python is Debian's own: the bindings of libnm belong to it, not to one that a version manager put into PATH.
-const python = "/usr/bin/python3"
+// python is one that has the libraries that judge. A distribution's bindings of libnm belong to its own python, not to one that a
+// version manager put into PATH before it; elsewhere (a nix shell) the one in PATH is the one that has them.
+var python = sync.OnceValues(func() (string, error) {
+	var reasons []error
+	for _, name := range []string{"python3", "/usr/bin/python3"} {
+		out, err := exec.Command(name, "testdata/judge.py", "available").CombinedOutput()
+		if err == nil {
+			return name, nil
+		}
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		reasons = append(reasons, fmt.Errorf("%s: %w: %s", name, err, lines[len(lines)-1]))
+	}
+	return "", errors.Join(reasons...)
+})
 
 // judge runs testdata/judge.py over texts and decodes its answers.
 func judge[T any](tb testing.TB, mode string, texts [][]byte) []T {
 	tb.Helper()
-	testimage.Require(tb, python)
-	for _, module := range []string{"import gi; gi.require_version('NM', '1.0'); from gi.repository import NM",
-		"import glob, sys; sys.exit(not glob.glob('/usr/lib/*/systemd/libsystemd-shared-*.so') + glob.glob('/usr/lib/systemd/libsystemd-shared-*.so'))"} {
-		if exec.Command(python, "-c", module).Run() != nil {
-			testimage.Require(tb, "python3-gi, gir1.2-nm-1.0 and libsystemd-shared")
-		}
+	python, err := python()
+	if err != nil {
+		tb.Log(err)
+		testimage.Require(tb, "a python3 with python3-gi, gir1.2-nm-1.0 and libsystemd-shared")
 	}
 	in, err := json.Marshal(texts)
 	if err != nil {

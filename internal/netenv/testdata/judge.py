@@ -1,14 +1,32 @@
 """Reads environment files and keyfiles with the programs that read them on a NixOS machine.
 
-usage: judge.py systemd|networkmanager, with a JSON list of base64 texts on standard input.
+usage: judge.py systemd|networkmanager|available, with a JSON list of base64 texts on standard input.
 systemd:        prints for each a list of [name, value] in base64, or null where systemd refuses the file.
 networkmanager: prints for each {"ssid": base64 or null, "psk": base64 or null}, or null where libnm refuses the keyfile.
+available:      fails with the reason where a library is missing; reads and prints nothing.
+
+libsystemd-shared is searched for in the directory LIBSYSTEMD_SHARED, and where distributions have it.
 """
-import base64, ctypes, glob, json, sys, tempfile
+import base64, ctypes, glob, json, os, sys, tempfile
+
+
+def libsystemd():
+    for directory in os.environ.get("LIBSYSTEMD_SHARED", ""), "/usr/lib/*/systemd", "/usr/lib/systemd":
+        found = sorted(glob.glob(directory + "/libsystemd-shared-*.so")) if directory else []
+        if found:
+            return ctypes.CDLL(found[-1])
+    sys.exit("no libsystemd-shared-*.so is here")
+
+
+def libnm():
+    import gi
+    gi.require_version("NM", "1.0")
+    from gi.repository import GLib, NM
+    return GLib, NM
 
 
 def systemd(texts):
-    lib = ctypes.CDLL(sorted(glob.glob("/usr/lib/*/systemd/libsystemd-shared-*.so") + glob.glob("/usr/lib/systemd/libsystemd-shared-*.so"))[-1])
+    lib = libsystemd()
     lib.log_set_max_level(0)
     lib.env_name_is_valid.restype = lib.env_value_is_valid.restype = ctypes.c_bool
     for text in texts:
@@ -31,9 +49,7 @@ def systemd(texts):
 
 
 def networkmanager(texts):
-    import gi
-    gi.require_version("NM", "1.0")
-    from gi.repository import GLib, NM
+    GLib, NM = libnm()
     for text in texts:
         keyfile = GLib.KeyFile()
         try:
@@ -52,5 +68,9 @@ def b64(b):
     return base64.b64encode(b).decode()
 
 
+if sys.argv[1] == "available":
+    libsystemd()
+    libnm()
+    sys.exit()
 texts = [base64.b64decode(t) for t in json.load(sys.stdin)]
 json.dump(list({"systemd": systemd, "networkmanager": networkmanager}[sys.argv[1]](texts)), sys.stdout)
