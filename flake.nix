@@ -59,7 +59,29 @@
           pkgs.xz
           pkgs.zstd
         ]
-        ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [ pkgs.util-linux ]; # sfdisk, losetup, mount
+        ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
+          pkgs.btrfs-progs
+          pkgs.cdrkit # genisoimage
+          pkgs.cryptsetup
+          pkgs.f2fs-tools
+          (pkgs.python3.withPackages (python: [ python.pygobject3 ])) # reads keyfiles with libnm
+          pkgs.squashfsTools
+          pkgs.strace
+          pkgs.util-linux # sfdisk, losetup, mount
+          pkgs.xfsprogs
+        ];
+
+      # Where the judges find libraries: libnm's typelib and those that it needs, and systemd's parser of environment files.
+      judgesEnvironment =
+        pkgs:
+        lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux {
+          GI_TYPELIB_PATH = lib.makeSearchPathOutput "out" "lib/girepository-1.0" [
+            pkgs.glib
+            pkgs.gobject-introspection
+            pkgs.networkmanager
+          ];
+          LIBSYSTEMD_SHARED = "${pkgs.systemd}/lib/systemd";
+        };
     in
     {
       packages = forEachSystem (pkgs: {
@@ -119,6 +141,7 @@
           tests = boringboot.overrideAttrs (old: {
             src = self;
             nativeBuildInputs = old.nativeBuildInputs ++ judges pkgs;
+            env = old.env // judgesEnvironment pkgs;
             doCheck = true;
             checkPhase = ''
               runHook preCheck
@@ -138,7 +161,9 @@
             pkgs.nix
           ]
           ++ judges pkgs;
-          env.CGO_ENABLED = "0";
+          env = judgesEnvironment pkgs // {
+            CGO_ENABLED = "0";
+          };
         };
       });
 

@@ -241,6 +241,46 @@ func TestTheFlakeNamesEachProgram(t *testing.T) {
 	}
 }
 
+// judgeOf says which package of nixpkgs has what a package of Debian's brings.
+var judgeOf = map[string]string{
+	"age": "age", "btrfs-progs": "btrfs-progs", "bzip2": "bzip2", "cryptsetup-bin": "cryptsetup", "dosfstools": "dosfstools", "e2fsprogs": "e2fsprogs",
+	"f2fs-tools": "f2fs-tools", "fdisk": "util-linux", "genisoimage": "cdrkit", "gettext-base": "gettext", "gir1.2-nm-1.0": "networkmanager", "gzip": "gzip",
+	"libsystemd-shared": "systemd", "mount": "util-linux", "mtools": "mtools", "nix-bin": "nix", "openssh-client": "openssh", "python3-gi": "python3-env",
+	"squashfs-tools": "squashfsTools", "strace": "strace", "util-linux": "util-linux", "xfsprogs": "xfsprogs", "xz-utils": "xz", "zstd": "zstd",
+}
+
+func TestTheDevShellHasEachJudgeThatTheTestCommandInstalls(t *testing.T) {
+	script, err := os.ReadFile(filepath.Join(repository, "scripts/test"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(script), "\njudges=(\n")
+	list, _, found := strings.Cut(list, "\n)\n")
+	if !found {
+		t.Fatal("scripts/test has no list of judges")
+	}
+	dir, nix := repoFlake(t)
+	shell := "path:" + dir + "#devShells.x86_64-linux.default."
+	packages := decode[[]string](t, nix("eval", "--json", shell+"packages", "--apply", "map (p: p.name)"))
+	environment := nix("eval", "--json", shell+"env")
+	tests := nix("eval", "--json", "path:"+dir+"#checks.x86_64-linux.tests.attrs.nativeBuildInputs", "--apply", "map (p: p.name)")
+	for line := range strings.Lines(list) {
+		debian, _, _ := strings.Cut(strings.TrimSpace(line), ":")
+		name := judgeOf[debian]
+		switch inShell := slices.Contains(packages, name); {
+		case name == "":
+			t.Errorf("%s: the test does not know what package of nixpkgs has it", debian)
+		case !inShell && !strings.Contains(environment, "-"+name+"/"):
+			t.Errorf("%s: the dev shell does not have %s", debian, name)
+		case inShell && name != "nix" && !strings.Contains(tests, `"`+name+`"`): // nix does not run inside of nix
+			t.Errorf("%s: the tests are not given %s", debian, name)
+		}
+	}
+	if got := nix("eval", "--json", "path:"+dir+"#devShells.aarch64-darwin.default.env"); strings.TrimSpace(got) != `{"CGO_ENABLED":"0"}` {
+		t.Errorf("the environment where there is no Linux: %s", got)
+	}
+}
+
 func TestTheVendorHashIsThatOfTheModules(t *testing.T) {
 	testimage.Require(t, "nix", "bash")
 	cmd := exec.Command("bash", "scripts/vendor-hash", "--check")

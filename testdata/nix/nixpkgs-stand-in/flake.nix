@@ -51,19 +51,30 @@
         in
         named [
           "age"
+          "btrfs-progs"
           "bzip2"
+          "cdrkit"
+          "cryptsetup"
           "dosfstools"
           "e2fsprogs"
+          "f2fs-tools"
           "gettext"
+          "glib"
           "go"
+          "gobject-introspection"
           "gopls"
           "gzip"
           "mtools"
+          "networkmanager"
           "nix"
           "nixfmt-tree"
           "openssh"
           "sops"
+          "squashfsTools"
+          "strace"
+          "systemd"
           "util-linux"
+          "xfsprogs"
           "xz"
           "zstd"
         ]
@@ -72,6 +83,10 @@
             inherit system;
             isLinux = builtins.match ".*-linux" system != null;
           };
+
+          # Its packages are those that it was asked to have.
+          python3.withPackages =
+            choose: build "python3-env" ": > $out" // { packages = choose (named [ "pygobject3" ]); };
 
           # Its programs print their name and their arguments, one a line.
           buildGoModule =
@@ -125,6 +140,10 @@
     {
       lib = {
         inherit optionals;
+        optionalAttrs = condition: attrs: if condition then attrs else { };
+        makeSearchPathOutput =
+          output: dir: packages:
+          builtins.concatStringsSep ":" (map (p: "${p.${output}}/${dir}") packages);
         genAttrs = names: f: builtins.listToAttrs (map (name: { inherit name; value = f name; }) names);
         intersectLists = a: builtins.filter (x: builtins.elem x a);
         licenses.mit.spdxId = "MIT";
