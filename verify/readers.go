@@ -51,6 +51,8 @@ type opener struct {
 	open func(b *budget, ro *ext4ro.FS) (library, error)
 	// zeros says that the library reads holes and unwritten blocks as the zeros that they are.
 	zeros bool
+	// rereads says that for each name the library reads the directories on the way to it anew, from the root on and whole.
+	rereads bool
 	// own says that it is our own, and looks itself at what it is asked about.
 	own bool
 }
@@ -58,19 +60,40 @@ type opener struct {
 // openers are the libraries, best known first.
 var openers = []opener{
 	{name: "go-ext4", open: openGoExt4},
-	{name: "go-diskfs", open: openDiskfs},
+	{name: "go-diskfs", open: openDiskfs, rereads: true},
 	{name: "go-ext4-filesystem", open: openMasahiro, zeros: true},
 }
 
 // reader is a library behind its wall.
 type reader struct {
 	opener
-	budget *budget
-	ro     *ext4ro.FS // reads through the same budget
-	lib    library
-	dead   error            // why it is not asked any more
-	sound  map[uint32]error // directories that were looked at, by inode
-	known  map[string]found // places that were looked at, by path
+	budget  *budget
+	ro      *ext4ro.FS // reads through the same budget
+	lib     library
+	dead    error            // why it is not asked any more
+	sound   map[uint32]error // directories that were looked at, by inode
+	known   map[string]found // places that were looked at, by path
+	reread  int64            // bytes of directories that were read anew
+	patient bool             // maxReread does not hold
+}
+
+// maxReread bounds what a library that rereads is asked for, in bytes of directories: what it takes grows with the square of the files in a
+// directory. That is two or three seconds, and some 2,000 files in one directory; from then on what is wanted is left to the others, and where
+// there is no other the library reads it nevertheless. Tests make it smaller.
+var maxReread int64 = 256 << 20
+
+var errSpared = errors.New("not asked: it reads all of a directory for each file in it, and there are many")
+
+// spare counts what it costs to have the library look into these directories, and says errSpared where that is too much.
+func (r *reader) spare(dirs []place) error {
+	if !r.rereads || r.patient {
+		return nil
+	}
+	if r.reread > maxReread {
+		return errSpared
+	}
+	r.reread += cost(dirs)
+	return nil
 }
 
 // openReader opens a library and has it read the root directory: a library that opens an image and cannot read its root cannot
@@ -212,6 +235,9 @@ func (r *reader) content(w *way) (io.Reader, error) {
 	}
 	if m.Mapped > 2*m.Blocks+1<<16 {
 		return nil, fmt.Errorf("inode %d: %d blocks are kept for a content of %d", a.ino, m.Mapped, m.Blocks)
+	}
+	if err := r.spare(w.dirs); err != nil {
+		return nil, err
 	}
 	r.budget.grow(a.size + cost(w.dirs))
 	c, err := guard(r, func() (io.Reader, error) { return r.lib.content(w, a) })

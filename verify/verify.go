@@ -42,6 +42,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 	var auditing sync.WaitGroup
 	auditing.Go(func() { own = inspect(ctx, disk, size, want) })
 	witnesses := hear(ctx, disk, size, want, check)
+	hearTheSpared(witnesses, want, check)
 	auditing.Wait()
 	if failed := own.budget.failed(); failed != nil {
 		return nil, fmt.Errorf("verify: reading the image: %w", failed)
@@ -86,6 +87,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 // witness is one reader's account.
 type witness struct {
 	name    string
+	reader  *reader    // nil where it refused
 	budget  *budget
 	refused error      // why it cannot read the image
 	err     error      // what kept it from looking that is no fault of its own
@@ -106,6 +108,7 @@ func hear(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Ent
 				w.refused = err
 				return
 			}
+			w.reader = r
 			w.err = w.look(r, want, check)
 		})
 	}
@@ -113,8 +116,35 @@ func hear(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Ent
 	return witnesses
 }
 
+// hearTheSpared has readers that were spared a path look at all of them, whatever that costs, where no other could read that path.
+func hearTheSpared(witnesses []*witness, want []manifest.Entry, check contentCheck) {
+	for _, w := range witnesses {
+		if w.reader == nil || w.err != nil || !slices.ContainsFunc(w.unread(), func(i int) bool { return unreadByAll(witnesses, i) }) {
+			continue
+		}
+		w.reader.patient = true
+		w.err = w.look(w.reader, want, check)
+	}
+}
+
+// unread lists the wanted paths that the reader was spared.
+func (w *witness) unread() (spared []int) {
+	for i, v := range w.wanted {
+		if errors.Is(v.err, errSpared) {
+			spared = append(spared, i)
+		}
+	}
+	return spared
+}
+
+// unreadByAll says whether no reader could read a wanted path.
+func unreadByAll(witnesses []*witness, i int) bool {
+	return !slices.ContainsFunc(witnesses, func(w *witness) bool { return i < len(w.wanted) && w.wanted[i].err == nil })
+}
+
 // look goes through the wanted paths.
 func (w *witness) look(r *reader, want []manifest.Entry, check contentCheck) error {
+	w.wanted = nil
 	dirs := newAncestors()
 	for i := range want {
 		if err := r.budget.ctx.Err(); err != nil {

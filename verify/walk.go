@@ -104,6 +104,9 @@ func (r *reader) lookup(here []place, name string) (attr, error) {
 	if got, ok := r.known[at]; ok {
 		return got.attr, got.err
 	}
+	if err := r.spare(here); err != nil {
+		return attr{}, err
+	}
 	r.budget.grow(cost(here)) // some libraries start at the root each time
 	a, err := r.child(strings.TrimPrefix(dir.path, "/"), dir.ino, name)
 	r.known[at] = found{a, err}
