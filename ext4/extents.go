@@ -99,13 +99,22 @@ func (v *view) extentNode(n node, b FSBlock, depth int) (format.ExtentNode, erro
 
 // lookupExtent finds the run that fb is in, from fb on. A hole has start 0 and at least one block.
 func (v *view) lookupExtent(n node, fb FileBlock) (run, error) {
+	r, unwritten, err := v.findExtent(n, fb)
+	if unwritten {
+		r.start = 0
+	}
+	return r, err
+}
+
+// findExtent is lookupExtent that tells an unwritten extent from a hole: its start is that of its blocks.
+func (v *view) findExtent(n node, fb FileBlock) (r run, unwritten bool, err error) {
 	x := format.ExtentNode(n.IBlock())
 	depth := x.Depth()
 	if depth > format.MaxTreeDepth {
-		return run{}, corruptf("inode %d: extent tree: depth %d", n.ino, depth)
+		return run{}, false, corruptf("inode %d: extent tree: depth %d", n.ino, depth)
 	}
 	if err := x.Check(depth); err != nil {
-		return run{}, corruptf("inode %d: extent tree: %w", n.ino, err)
+		return run{}, false, corruptf("inode %d: extent tree: %w", n.ino, err)
 	}
 	hi := uint64(1) << 32 // the first file block that a later entry covers
 	for ; depth > 0; depth-- {
@@ -115,12 +124,11 @@ func (v *view) lookupExtent(n node, fb FileBlock) (run, error) {
 			hi = min(hi, uint64(next))
 		}
 		if i < 0 {
-			return hole(fb, hi), nil
+			return hole(fb, hi), false, nil
 		}
 		_, child := x.Index(i)
-		var err error
 		if x, err = v.extentNode(n, child, depth-1); err != nil {
-			return run{}, err
+			return run{}, false, err
 		}
 	}
 	i := lastNotAbove(x.Entries(), fb, func(i int) FileBlock { return x.Extent(i).Block })
@@ -128,25 +136,21 @@ func (v *view) lookupExtent(n node, fb FileBlock) (run, error) {
 		hi = min(hi, uint64(x.Extent(i+1).Block))
 	}
 	if i < 0 {
-		return hole(fb, hi), nil
+		return hole(fb, hi), false, nil
 	}
 	e := x.Extent(i)
 	end := uint64(e.Block) + uint64(e.Len)
 	if uint64(fb) >= end {
-		return hole(fb, hi), nil
+		return hole(fb, hi), false, nil
 	}
 	if end > hi {
-		return run{}, corruptf("inode %d: extent tree: extents overlap at file block %d", n.ino, hi)
+		return run{}, false, corruptf("inode %d: extent tree: extents overlap at file block %d", n.ino, hi)
 	}
 	if !v.validRange(e.Start, uint64(e.Len)) {
-		return run{}, corruptf("inode %d: extent tree: file block %d at block %d, %d blocks", n.ino, e.Block, e.Start, e.Len)
+		return run{}, false, corruptf("inode %d: extent tree: file block %d at block %d, %d blocks", n.ino, e.Block, e.Start, e.Len)
 	}
 	skip := uint32(fb - e.Block)
-	r := run{block: fb, count: e.Len - skip, start: e.Start + FSBlock(skip)}
-	if e.Unwritten {
-		r.start = 0
-	}
-	return r, nil
+	return run{block: fb, count: e.Len - skip, start: e.Start + FSBlock(skip)}, e.Unwritten, nil
 }
 
 func hole(fb FileBlock, end uint64) run {

@@ -131,7 +131,7 @@ func (v *view) checkGroups() error {
 		if err != nil {
 			return err
 		}
-		blocks += uint64(d.FreeBlocks())
+		blocks += uint64(d.FreeBlocks()) * uint64(v.clusterBlocks)
 		inodes += uint64(d.FreeInodes())
 	}
 	return v.checkFreeCounts(blocks, inodes, g == v.groups)

@@ -21,6 +21,7 @@ type geometry struct {
 	blocks         FSBlock
 	firstDataBlock FSBlock
 	blocksPerGroup uint32
+	clusterBlocks  uint32 // blocks that one bit of a block bitmap stands for: a power of two, 1 without bigalloc
 	inodesPerGroup uint32
 	inodes         Ino
 	firstIno       Ino // the first that is not reserved
@@ -72,6 +73,9 @@ func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 		filetype:       sb.HasIncompat(format.IncompatFiletype),
 	}
 	g.groupCsum = g.metadataCsum || sb.HasROCompat(format.ROCompatGdtCsum)
+	if err := g.setClusters(sb); err != nil {
+		return nil, err
+	}
 	if err := g.check(sb); err != nil {
 		return nil, err
 	}
@@ -84,11 +88,8 @@ func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 
 func (g *geometry) check(sb format.Superblock) error {
 	bs := uint32(g.blockSize)
-	if format.SLogClusterSize.Get(sb) != format.SLogBlockSize.Get(sb) {
-		return corruptf("superblock: s_log_cluster_size %d without bigalloc", format.SLogClusterSize.Get(sb))
-	}
 	wantFirst := FSBlock(0)
-	if bs == 1024 {
+	if bs == 1024 && g.clusterBlocks == 1 {
 		wantFirst = 1
 	}
 	if g.firstDataBlock != wantFirst {
@@ -97,11 +98,11 @@ func (g *geometry) check(sb format.Superblock) error {
 	if g.blocks <= g.firstDataBlock {
 		return corruptf("superblock: s_blocks_count %d", g.blocks)
 	}
-	if g.blocksPerGroup == 0 || g.blocksPerGroup%8 != 0 || g.blocksPerGroup > 8*bs {
+	if n := g.clustersPerGroup(); n == 0 || n%8 != 0 || n > 8*bs {
 		return corruptf("superblock: s_blocks_per_group %d in blocks of %d bytes", g.blocksPerGroup, bs)
 	}
-	if format.SClustersPerGroup.Get(sb) != g.blocksPerGroup {
-		return corruptf("superblock: s_clusters_per_group %d, s_blocks_per_group %d", format.SClustersPerGroup.Get(sb), g.blocksPerGroup)
+	if n := format.SClustersPerGroup.Get(sb); n != g.clustersPerGroup() || uint64(n)*uint64(g.clusterBlocks) != uint64(g.blocksPerGroup) {
+		return corruptf("superblock: s_clusters_per_group %d, s_blocks_per_group %d", n, g.blocksPerGroup)
 	}
 	if g.inodesPerGroup == 0 || g.inodesPerGroup%8 != 0 || g.inodesPerGroup > 8*bs {
 		return corruptf("superblock: s_inodes_per_group %d in blocks of %d bytes", g.inodesPerGroup, bs)

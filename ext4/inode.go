@@ -82,7 +82,7 @@ func (tx *Tx) extraSize() uint16 {
 	return min(size, uint16(tx.inodeSize-format.InodeBaseSize)) &^ 3
 }
 
-// addBlocks counts blocks in i_blocks; negative ones are given up.
+// addBlocks counts blocks in i_blocks; negative ones are given up. With bigalloc they are whole clusters (clusters.go).
 func (tx *Tx) addBlocks(n node, blocks int64) error {
 	limit := uint64(1)<<32 - 1
 	if tx.sb.HasROCompat(format.ROCompatHugeFile) {

@@ -8,35 +8,37 @@ import (
 	"boringboot/ext4/internal/format"
 )
 
-// checkMapped: i_blocks counts the blocks of the data, of the map itself and of extended attributes; none of them is there twice; a
-// directory has all blocks that its size says and no others.
+// checkMapped: i_blocks counts the clusters of the data, of the map itself and of extended attributes; none of them is there twice;
+// a directory has all blocks that its size says and no others.
 func (v *view) checkMapped(n node) error {
 	if !v.hasMap(n) {
 		return nil
 	}
-	var data, own, end uint64
-	var runs []blockRun
+	var data, end uint64
+	c := clusterList{v: v, n: n}
 	err := v.walkMap(n, func(e format.Extent) error {
 		data += uint64(e.Len)
 		end = uint64(e.Block) + uint64(e.Len)
-		runs = append(runs, blockRun{e.Start, e.Len})
-		return nil
+		return c.add(e)
 	}, func(b FSBlock) error {
-		own++
-		runs = append(runs, blockRun{b, 1})
+		c.runs = append(c.runs, blockRun{b &^ FSBlock(v.clusterBlocks-1), v.clusterBlocks})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if err := checkDistinct(n, runs); err != nil {
+	blocks := uint64(0)
+	for _, r := range c.runs {
+		blocks += uint64(r.count)
+	}
+	if err := checkDistinct(n, c.runs); err != nil {
 		return err
 	}
 	attributes, err := v.xattrBlocks(n)
 	if err != nil {
 		return err
 	}
-	blocks := data + own + attributes
+	blocks += attributes
 	if !n.flag(format.InodeHugeFile) {
 		blocks *= uint64(v.blockSize / 512)
 	}
@@ -45,6 +47,33 @@ func (v *view) checkMapped(n node) error {
 	}
 	if n.Type() == format.ModeDir && (end*uint64(v.blockSize) != n.Size() || data != end) {
 		return corruptf("inode %d: a directory of %d bytes that has %d blocks, the last of them before block %d", n.ino, n.Size(), data, end)
+	}
+	return nil
+}
+
+// clusterList is the clusters of a file's extents, each once.
+type clusterList struct {
+	v    *view
+	n    node
+	runs []blockRun
+	last struct{ file, disk uint64 } // where the last cluster ends, in blocks
+}
+
+// add lists the clusters of the next extent but for one that the last extent has, too. A cluster of the file is one on disk.
+func (c *clusterList) add(e format.Extent) error {
+	ratio := uint64(c.v.clusterBlocks)
+	file, disk, count := uint64(e.Block), uint64(e.Start), uint64(e.Len)
+	lead := file % ratio
+	if disk%ratio != lead || lead != 0 && file < c.last.file && disk-lead+ratio != c.last.disk {
+		return corruptf("inode %d: file block %d at block %d, which is elsewhere in its cluster", c.n.ino, e.Block, e.Start)
+	}
+	file, disk, count = file-lead, disk-lead, count+lead
+	if file < c.last.file {
+		file, disk, count = file+ratio, disk+ratio, count-min(ratio, count)
+	}
+	if count = c.v.roundedToClusters(count); count > 0 {
+		c.runs = append(c.runs, blockRun{FSBlock(disk), uint32(count)})
+		c.last.file, c.last.disk = file+count, disk+count
 	}
 	return nil
 }

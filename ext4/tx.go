@@ -29,7 +29,15 @@ type Tx struct {
 	tables []blockRun // all bitmaps and inode tables, see tablesIn
 	data   fileData
 	freed  []blockRun
-	now    format.Timestamp
+	// What blockalloc.go knows of free space that is not one group's: how many blocks of it the transaction itself freed, where
+	// searches ended, and the longest run in clusters.
+	frozen   uint64
+	searched map[Group]searched
+	longest  struct {
+		known bool
+		n     uint32
+	}
+	now format.Timestamp
 
 	broken error // of an operation that failed halfway: the transaction cannot be committed any more
 	done   bool
@@ -104,7 +112,8 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, now: timestamp(now)}
 	tx.data.cache = cache
 	tx.data.over = tx.over
-	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, dirs: newDirMemory()}
+	tx.searched = map[Group]searched{}
+	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: map[Group]format.GroupDesc{}, dirs: newDirMemory()}
 	return tx
 }
 

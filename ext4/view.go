@@ -23,6 +23,9 @@ type view struct {
 	src source
 	// Of a transaction; nil for the file system, whose directories are not looked at as a whole.
 	dirs *dirMemory
+	// checked has the descriptors that were found right, for one goroutine: a transaction's. Those that it changes are its own
+	// copies, whose checksums are set when it commits. Nil elsewhere.
+	checked map[Group]format.GroupDesc
 }
 
 func (v *view) groupChecksum() format.GroupChecksum {
@@ -31,13 +34,22 @@ func (v *view) groupChecksum() format.GroupChecksum {
 
 // desc reads group's descriptor and checks its checksum and its pointers.
 func (v *view) desc(group Group) (format.GroupDesc, error) {
+	if d, ok := v.checked[group]; ok {
+		return d, nil
+	}
 	b, off := v.descAt(group)
 	block, err := v.src.Block(b)
 	if err != nil {
 		return nil, err
 	}
 	d := format.GroupDesc(block[off:][:v.descSize:v.descSize])
-	return d, v.checkDesc(group, d)
+	if err := v.checkDesc(group, d); err != nil {
+		return nil, err
+	}
+	if v.checked != nil {
+		v.checked[group] = d
+	}
+	return d, nil
 }
 
 func (v *view) checkDesc(group Group, d format.GroupDesc) error {
@@ -66,7 +78,7 @@ func (v *view) checkDesc(group Group, d format.GroupDesc) error {
 			return corruptf("group %d: descriptor: %s at block %d", group, p.name, p.start)
 		}
 	}
-	if d.FreeBlocks() > v.groupBlocks(group) || d.FreeInodes() > v.inodesPerGroup || d.ItableUnused() > v.inodesPerGroup {
+	if d.FreeBlocks() > v.groupClusters(group) || d.FreeInodes() > v.inodesPerGroup || d.ItableUnused() > v.inodesPerGroup {
 		return corruptf("group %d: descriptor: %d free blocks, %d free and %d unused inodes",
 			group, d.FreeBlocks(), d.FreeInodes(), d.ItableUnused())
 	}

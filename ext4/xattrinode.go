@@ -88,7 +88,7 @@ func (v *view) xattrBlocks(n node) (uint64, error) {
 
 // xattrBlockCharge is how many blocks a block of attributes adds to i_blocks: its cluster.
 func (v *view) xattrBlockCharge() int64 {
-	return 1 << (format.SLogClusterSize.Get(v.sb) - format.SLogBlockSize.Get(v.sb))
+	return int64(v.clusterBlocks)
 }
 
 // newEAInode makes an inode for a value, with one reference, near inode n and with its owner.
