@@ -191,15 +191,15 @@ func (tx *Tx) release(start FSBlock, n uint32) error {
 		if err := tx.setClusters(g, cluster, count, false); err != nil {
 			return err
 		}
-		tx.wipe(start, part)
+		tx.giveUp(start, part)
 		start += FSBlock(part)
 		n -= part
 	}
 	return nil
 }
 
-// wipe has the commit overwrite blocks that a file has given up, and forgets what was to be written to them.
-func (tx *Tx) wipe(start FSBlock, n uint32) {
+// giveUp has the commit overwrite blocks that a file has given up, and forgets what was to be written to them.
+func (tx *Tx) giveUp(start FSBlock, n uint32) {
 	tx.freed = append(tx.freed, blockRun{start, n})
 	tx.data.drop(start, n)
 	for i := range n {

@@ -77,7 +77,7 @@ func (tx *Tx) freeFile(n node, runs []run) error {
 			case err != nil:
 				return err
 			case mapped || b < done:
-				tx.wipe(start, uint32(part))
+				tx.giveUp(start, uint32(part))
 			default:
 				if err := tx.release(start, uint32(part)); err != nil {
 					return err
