@@ -180,16 +180,18 @@ func (tx *Tx) setACL(n node, index uint8, value []byte) error {
 		return kindf(fs.ErrPermission, "inode %d: a symlink has no access control list", n.ino)
 	}
 	list, err := parseUserACL(value)
-	if err == nil && len(list) > 0 {
-		err = list.check()
-	}
 	if err != nil {
 		return kindf(fs.ErrInvalid, "%w", err)
 	}
-	if index == format.XattrPosixACLDefault {
-		if n.Type() != format.ModeDir && len(list) > 0 {
-			return kindf(fs.ErrPermission, "inode %d: only directories have a default access control list", n.ino)
+	if index == format.XattrPosixACLDefault && n.Type() != format.ModeDir && len(list) > 0 {
+		return kindf(fs.ErrPermission, "inode %d: only directories have a default access control list", n.ino)
+	}
+	if len(list) > 0 {
+		if err := list.check(); err != nil {
+			return kindf(fs.ErrInvalid, "%w", err)
 		}
+	}
+	if index == format.XattrPosixACLDefault {
 		return tx.storeACL(n, index, list)
 	}
 	if len(list) == 0 {

@@ -1,6 +1,7 @@
 package ext4_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +31,7 @@ type action struct {
 	seed        byte
 	typ         uint32 // S_IFIFO and so on, of mknod
 	dev         uint64
+	value       string // of an attribute
 	atime       time.Time
 	mtime       time.Time
 
@@ -42,8 +44,8 @@ func (a action) String() string {
 	if a.other != "" {
 		s += fmt.Sprintf(" %.60q(%d)", a.other, len(a.other))
 	}
-	if a.size != 0 {
-		s += fmt.Sprintf(" %d bytes", a.size)
+	if n := a.size + int64(len(a.value)); n != 0 {
+		s += fmt.Sprintf(" %d bytes", n)
 	}
 	return fmt.Sprintf("%s mode %#o owner %d:%d update %d kernel %v", s, a.mode, a.uid, a.gid, a.update, a.byKernel)
 }
@@ -112,6 +114,10 @@ func (a action) ours(tx *ext4.Tx) error {
 		return tx.Chown(a.name, a.uid, a.gid)
 	case "chtimes":
 		return tx.Chtimes(a.name, a.atime, a.mtime)
+	case "setxattr":
+		return tx.SetXattr(a.name, a.other, []byte(a.value))
+	case "removexattr":
+		return tx.RemoveXattr(a.name, a.other)
 	}
 	return errors.New("no such action: " + a.do)
 }
@@ -144,9 +150,12 @@ var kinds = []struct {
 	{"name too long", unix.ENAMETOOLONG, ext4.ErrNameTooLong},
 	{"too many links", unix.EMLINK, ext4.ErrTooManyLinks},
 	{"not permitted", unix.EPERM, fs.ErrPermission},
+	{"not permitted", unix.EACCES, fs.ErrPermission},
+	{"name too long", unix.ERANGE, ext4.ErrNameTooLong}, // of an attribute
 	{"invalid", unix.EINVAL, fs.ErrInvalid},
 	{"too large", unix.EFBIG, ext4.ErrTooLarge},
 	{"no space", unix.ENOSPC, ext4.ErrNoSpace},
+	{"no attribute", unix.ENODATA, ext4.ErrNoXattr},
 }
 
 // kindOf names an error, of either side, so that the two can be compared.
@@ -243,8 +252,14 @@ func (w *world) action(byKernel bool) action {
 		if a.typ == unix.S_IFBLK || a.typ == unix.S_IFCHR {
 			a.dev = unix.Mkdev(w.Uint32N(1<<(1+w.IntN(12))), w.Uint32N(1<<(1+w.IntN(20))))
 		}
-	case k < 55:
+	case k < 51:
 		a.do, a.name = []string{"chmod", "chown", "chtimes"}[w.IntN(3)], w.existing(0)
+	case k < 57:
+		a.do, a.name = "setxattr", w.existing([]byte{0, 'd', 'd', 'f', 'f'}[w.IntN(5)])
+		a.other, a.value = w.attribute(a.mode)
+		if w.IntN(4) == 0 {
+			a.do, a.value = "removexattr", ""
+		}
 	case k < 60 && (!byKernel || w.IntN(3) == 0):
 		a.do, a.name, a.size = "truncate", w.existing('f'), w.size()
 	case k < 60:
@@ -354,6 +369,57 @@ func (w *world) target() string {
 		return "./" + strings.Repeat("./", w.IntN(60)) + path.Base(name)
 	}
 	return name
+}
+
+// attribute is an extended attribute's name and value.
+func (w *world) attribute(mode uint32) (name, value string) {
+	names := []string{"user.a", "user.second", "user." + strings.Repeat("n", 100), "trusted.t", "security.s", "security.capability",
+		"system.posix_acl_access", "system.posix_acl_default"}
+	name = names[w.IntN(len(names))]
+	if w.IntN(20) == 0 {
+		name = "user." + strings.Repeat("m", 230+w.IntN(30))
+	}
+	sizes := []int{0, 1, 4, 20, 60, 100, 200, 400, 900}
+	n := sizes[w.IntN(len(sizes))]
+	switch name {
+	case "security.capability": // struct vfs_cap_data, revision 2
+		return name, "\x01\x00\x00\x02" + strings.Repeat(string(rune(1+w.IntN(100))), 16)
+	case "system.posix_acl_access", "system.posix_acl_default":
+		return name, w.accessList(mode)
+	}
+	return name, strings.Repeat(string(rune('a'+w.IntN(26))), n)
+}
+
+// accessList is one in the form of setxattr(2): the owner, perhaps users, the group, perhaps groups, a mask where it is needed and
+// perhaps elsewhere, all others. A few are wrong.
+func (w *world) accessList(mode uint32) string {
+	type entry struct {
+		tag, perm uint16
+		id        uint32
+	}
+	list := []entry{{1, uint16(mode >> 6 & 7), 1<<32 - 1}}
+	for i := range w.IntN(4) {
+		list = append(list, entry{2, uint16(w.IntN(8)), uint32(1000 * (i + 1))})
+	}
+	named := len(list) > 1
+	list = append(list, entry{4, uint16(mode >> 3 & 7), 1<<32 - 1})
+	for i := range w.IntN(3) {
+		list = append(list, entry{8, uint16(w.IntN(8)), uint32(1000 * (i + 1))})
+		named = true
+	}
+	if named && w.IntN(20) > 0 || w.IntN(4) == 0 {
+		list = append(list, entry{0x10, uint16(w.IntN(8)), 1<<32 - 1})
+	}
+	if w.IntN(30) > 0 {
+		list = append(list, entry{0x20, uint16(mode & 7), 1<<32 - 1})
+	}
+	b := binary.LittleEndian.AppendUint32(nil, 2)
+	for _, e := range list {
+		b = binary.LittleEndian.AppendUint16(b, e.tag)
+		b = binary.LittleEndian.AppendUint16(b, e.perm)
+		b = binary.LittleEndian.AppendUint32(b, e.id)
+	}
+	return string(b)
 }
 
 // guess notes what an action leads to if it is done.

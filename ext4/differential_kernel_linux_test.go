@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +83,10 @@ func (a action) kernel() error {
 		return err
 	case "removeall":
 		return os.RemoveAll(name)
+	case "setxattr":
+		return unix.Setxattr(name, a.other, []byte(a.value), 0)
+	case "removexattr":
+		return unix.Removexattr(name, a.other)
 	case "truncate":
 		return a.kernelTruncate(name)
 	case "chmod", "chown":
@@ -104,7 +109,9 @@ func (a action) kernelAttr(name string) error {
 	case a.do == "chmod" && st.Mode&0o7777 != a.mode:
 		return unix.Chmod(name, a.mode)
 	case a.do == "chown" && (st.Uid != a.uid || st.Gid != a.gid):
-		return errors.Join(unix.Chown(name, int(a.uid), int(a.gid)), unix.Chmod(name, st.Mode&0o7777))
+		return keepCapability(name, func() error {
+			return errors.Join(unix.Chown(name, int(a.uid), int(a.gid)), unix.Chmod(name, st.Mode&0o7777))
+		})
 	}
 	return nil
 }
@@ -118,7 +125,35 @@ func (a action) kernelTruncate(name string) error {
 	if err == nil && st.Size == a.size && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		return nil // nothing changes, not even times
 	}
-	return unix.Truncate(name, a.size)
+	return keepCapability(name, func() error { return unix.Truncate(name, a.size) })
+}
+
+// keepCapability gives a file what the kernel takes away with a change.
+func keepCapability(name string, change func() error) error {
+	value := make([]byte, 100)
+	n, err := unix.Getxattr(name, "security.capability", value)
+	if err != nil && err != unix.ENODATA {
+		return err
+	}
+	if err := change(); err != nil || n <= 0 {
+		return err
+	}
+	return unix.Setxattr(name, "security.capability", value[:n], 0)
+}
+
+// bare takes all extended attributes from a file: those that it got from its directory or had before.
+func bare(name string) error {
+	list := make([]byte, 1<<16)
+	n, err := unix.Listxattr(name, list)
+	if err != nil {
+		return err
+	}
+	for _, attr := range strings.FieldsFunc(string(list[:n]), func(r rune) bool { return r == 0 }) {
+		if err := unix.Removexattr(name, attr); err != nil {
+			return fmt.Errorf("%s: %w", attr, err)
+		}
+	}
+	return nil
 }
 
 // made gives what was just made the owner and mode of an Attr. Nothing is to be
@@ -128,7 +163,7 @@ func (a action) made(err error) error {
 		return err
 	}
 	name := "/" + a.name
-	return errors.Join(unix.Lchown(name, int(a.uid), int(a.gid)), unix.Chmod(name, a.mode))
+	return errors.Join(bare(name), unix.Lchown(name, int(a.uid), int(a.gid)), unix.Chmod(name, a.mode))
 }
 
 // kernelWrite does what Tx.WriteFile promises.
@@ -187,7 +222,7 @@ func (a action) kernelFill(name string, flags int) error {
 			return fmt.Errorf("pwrite of %d bytes: %d, %w", len(part), n, err)
 		}
 	}
-	return errors.Join(unix.Ftruncate(fd, a.size), unix.Fchown(fd, int(a.uid), int(a.gid)), unix.Fchmod(fd, a.mode))
+	return errors.Join(unix.Ftruncate(fd, a.size), bare(name), unix.Fchown(fd, int(a.uid), int(a.gid)), unix.Fchmod(fd, a.mode))
 }
 
 // kernelOnly has what Tx has no operation for.

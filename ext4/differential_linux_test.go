@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -310,14 +311,20 @@ func (d *difference) readBack(t *testing.T) string {
 	t.Helper()
 	want := kernelTree(t, d.work)
 	for name, n := range want {
-		n.Xattrs, n.Device = nil, 0
+		n.Device = 0
 		if n.Type != "file" && n.Type != "dir" && n.Type != "symlink" {
 			n.Type = "special"
 		}
 		want[name] = n
 	}
-	got := readerTree(t, openFS(t, d.work))
+	fsys := openFS(t, d.work)
+	got := readerTree(t, fsys)
 	for name, n := range got {
+		if xattrs, err := xattrsOf(fsys, name); err != nil {
+			return err.Error()
+		} else {
+			n.Xattrs = xattrs
+		}
 		if n.Type != "file" && n.Type != "dir" && n.Type != "symlink" {
 			n.Type = "special"
 		}
@@ -329,10 +336,29 @@ func (d *difference) readBack(t *testing.T) string {
 	return ""
 }
 
+func xattrsOf(fsys *ext4.FS, name string) (map[string]string, error) {
+	if info, err := fsys.Lstat(name); err != nil || info.Mode().Type() == fs.ModeSymlink {
+		return nil, err
+	}
+	list, err := fsys.ListXattr(name)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	xattrs := map[string]string{}
+	for _, attr := range list {
+		value, err := fsys.Xattr(name, attr)
+		if err != nil {
+			return nil, err
+		}
+		xattrs[attr] = string(value)
+	}
+	return xattrs, nil
+}
+
 // shrink looks for a shorter sequence that fails as well, for a while.
 func (d *difference) shrink(t *testing.T, list []action) []action {
 	t.Helper()
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(30 * time.Second)
 	for size := len(list) / 2; size > 0; {
 		shorter := false
 		for at := len(list) - size; at >= 0 && time.Now().Before(end); at -= size {
