@@ -136,6 +136,17 @@ func (tx *Tx) makeDir(dir node, name string, a Attr) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.beginDir(n, dir.ino); err != nil {
+		return err
+	}
+	if err := tx.link(dir, name, n); err != nil {
+		return err
+	}
+	return tx.addSubdir(dir, 1)
+}
+
+// beginDir gives a new directory its first block.
+func (tx *Tx) beginDir(n node, parent Ino) error {
 	_, block, err := tx.appendDirBlock(n)
 	if err != nil {
 		return err
@@ -143,12 +154,9 @@ func (tx *Tx) makeDir(dir node, name string, a Attr) error {
 	b := format.DirBlock(block)
 	typ := tx.entryType(format.ModeDir)
 	b.Put(0, format.DirentSize(1), n.ino, typ, ".")
-	b.Put(format.DirentSize(1), tx.leafSpace()-format.DirentSize(1), dir.ino, typ, "..")
+	b.Put(format.DirentSize(1), tx.leafSpace()-format.DirentSize(1), parent, typ, "..")
 	tx.sealLeaf(n, b)
 	format.ILinksCount.Set(n.Inode, 2)
 	tx.seal(n)
-	if err := tx.link(dir, name, n); err != nil {
-		return err
-	}
-	return tx.addSubdir(dir, 1)
+	return nil
 }

@@ -5,48 +5,10 @@ package ext4
 // i_dtime (kernel: ext4_orphan_cleanup), or they are in the orphan file.
 
 import (
-	"fmt"
-	"time"
-
 	"boringboot/ext4/internal/format"
 )
 
-// clean does what is left to do when the log has been replayed. It changes nothing on the device.
-func (fsys *FS) clean() error {
-	v, r := fsys.view, fsys.recovery
-	needed := format.SLastOrphan.Get(v.sb) != 0 || v.sb.HasROCompat(format.ROCompatOrphanPresent) || format.SState.Get(v.sb)&format.StateOrphan != 0
-	err := v.orphanBlocks(func(_ node, _ FSBlock, b format.OrphanBlock) error {
-		needed = needed || len(b.Inodes()) > 0
-		return nil
-	})
-	if err != nil || !needed {
-		return err
-	}
-	tx := newTx(v, fsys.cache, time.Unix(v.sb.Wtime(), 0))
-	if err := tx.cleanOrphans(&r.Recovery); err != nil {
-		return fmt.Errorf("orphan inodes: %w", err)
-	}
-	return fsys.adopt(tx)
-}
-
-// adopt takes over what a transaction has done as part of the recovery. What it freed keeps its bytes, as it would with the
-// kernel: another file may have them by now.
-func (fsys *FS) adopt(tx *Tx) error {
-	r := fsys.recovery
-	r.pending = true
-	r.cleaned = map[FSBlock][]byte{}
-	for _, c := range tx.over.Changes() {
-		r.cleaned[c.Block] = c.Data
-	}
-	if err := r.setSuperblock(fsys.view, tx.sb); err != nil {
-		return err
-	}
-	_, off := tx.superAt()
-	fsys.view = &view{geometry: tx.geometry, sb: r.super[off:][:format.SuperblockSize], src: fsys.cache}
-	fsys.cache.ForgetAll()
-	return nil
-}
-
+// cleanOrphans cleans up all that the superblock's list and the orphan file name.
 func (tx *Tx) cleanOrphans(r *Recovery) error {
 	if err := tx.cleanOrphanList(r); err != nil {
 		return err

@@ -49,6 +49,7 @@ type recovery struct {
 
 	journal *journal // nil if not marked
 	log     *jbd2.Replayed
+	fast    *jbd2.FastCommits // what follows the log
 	cleaned map[FSBlock][]byte
 
 	journalAt    FSBlock // the block of the journal's superblock
@@ -93,15 +94,27 @@ func (r *recovery) replay(v *view) error {
 		return err
 	}
 	r.log, err = j.Replay(&logReader{j, r.dev, make([]byte, r.blockSize)}, FSBlock(r.dev.Size()/int64(r.blockSize)))
-	if errors.Is(err, jbd2.ErrDamaged) {
-		return corruptf("journal: inode %d: %w", n.ino, err)
-	}
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return journalError(n.ino, err)
 	}
+	if r.fast, err = j.FastCommits(&logReader{j, r.dev, make([]byte, r.blockSize)}, r.log, v.inodeSize); err != nil {
+		return journalError(n.ino, err)
+	}
+	r.FastCommits = r.fast.Commits
 	r.Transactions, r.Blocks = int(r.log.Transactions), len(r.log.Copies)
 	r.emptyJournal = j.Recovered(r.log)
 	return r.checkCopies()
+}
+
+// journalError gives an error of a log its kind.
+func journalError(ino Ino, err error) error {
+	switch {
+	case errors.Is(err, jbd2.ErrDamaged):
+		return corruptf("journal: inode %d: %w", ino, err)
+	case errors.Is(err, jbd2.ErrUnknown):
+		return unsupportedf("journal: inode %d: %w", ino, err)
+	}
+	return fmt.Errorf("journal: %w", err)
 }
 
 // checkCopies: no transaction has a block of the journal itself.
