@@ -37,6 +37,7 @@ func (fsys *FS) clean() error {
 // kernel: another file may have them by now.
 func (fsys *FS) adopt(tx *Tx) error {
 	r := fsys.recovery
+	tx.sealGroups()
 	r.pending = true
 	r.cleaned = map[FSBlock][]byte{}
 	for _, c := range tx.over.Changes() {

@@ -58,7 +58,7 @@ func (r *fastReplay) prepare(rec format.FastCommitRecord) error {
 	return nil
 }
 
-// mark sets blocks of a run as used or free where they are not, and adds them to changed.
+// mark sets the clusters of a run as used or free where they are not, and adds to changed what it has set.
 func (r *fastReplay) mark(run blockRun, use bool, changed *[]blockRun) error {
 	tx := r.tx
 	for run.count > 0 {
@@ -68,32 +68,25 @@ func (r *fastReplay) mark(run blockRun, use bool, changed *[]blockRun) error {
 		if err != nil {
 			return err
 		}
+		if err := tx.setClusters(g, 0, 0, true); err != nil { // which sees to it that there is a bitmap
+			return err
+		}
+		at, count := tx.clusterRange(first, n)
+		end := at + count
 		for _, m := range s.meta {
-			if first < m.first+m.n && m.first < first+n {
+			if at < m.first+m.n && m.first < end {
 				return corruptf("block %d to %d: a file has blocks that hold metadata of group %d", run.start, run.start+FSBlock(n)-1, g)
 			}
 		}
-		for at, end := first, first+n; at < end; {
-			d, err := tx.desc(g)
-			if err != nil {
-				return err
-			}
-			bits := s.taken
-			if tx.flags(d)&format.BGBlockUninit == 0 {
-				block, err := tx.src.Block(d.BlockBitmap())
-				if err != nil {
-					return err
-				}
-				bits = block
-			}
-			from := bits.next(!use, at, end)
-			to := bits.next(use, from, end)
+		for at < end {
+			from := s.bits.next(!use, at, end)
+			to := s.bits.next(use, from, end)
 			if from < to {
-				if err := tx.setBlocks(g, from, to-from, use); err != nil {
+				if err := tx.setClusters(g, from, to-from, use); err != nil {
 					return err
 				}
 				if changed != nil {
-					*changed = append(*changed, blockRun{tx.groupStart(g) + FSBlock(from), to - from})
+					*changed = append(*changed, blockRun{tx.clusterStart(g, from), (to - from) * tx.clusterBlocks})
 				}
 			}
 			at = to
@@ -337,7 +330,7 @@ func (r *fastReplay) unlink(parent, ino Ino, name string) error {
 	if err != nil || !has {
 		return err
 	}
-	if child == ino { // else the name leads elsewhere by now
+	if child.Ino == ino { // else the name leads elsewhere by now
 		if err := tx.unlink(dir, name); err != nil {
 			return err
 		}
@@ -380,15 +373,12 @@ func (r *fastReplay) settle(n node) error {
 		return err
 	}
 	if r.tx.hasMap(n) {
-		err = r.tx.walkMap(n, func(e format.Extent) error {
-			want += uint64(e.Len)
-			return nil
-		}, func(FSBlock) error {
-			want++
-			return nil
-		})
+		runs, _, _, err := r.tx.clustersOf(n)
 		if err != nil {
 			return err
+		}
+		for _, run := range runs {
+			want += uint64(run.count)
 		}
 	}
 	have := n.RawBlocks()
@@ -435,16 +425,11 @@ func (r *fastReplay) finish() error {
 		if !tx.hasMap(n) {
 			continue
 		}
-		err = tx.walkMap(n, func(e format.Extent) error {
-			have = append(have, blockRun{e.Start, e.Len})
-			return nil
-		}, func(b FSBlock) error {
-			have = append(have, blockRun{b, 1})
-			return nil
-		})
+		runs, _, _, err := tx.clustersOf(n)
 		if err != nil {
 			return err
 		}
+		have = append(have, runs...)
 	}
 	if err := checkShared(have); err != nil {
 		return err

@@ -14,24 +14,15 @@ func (v *view) checkMapped(n node) error {
 	if !v.hasMap(n) {
 		return nil
 	}
-	var data, end uint64
-	c := clusterList{v: v, n: n}
-	err := v.walkMap(n, func(e format.Extent) error {
-		data += uint64(e.Len)
-		end = uint64(e.Block) + uint64(e.Len)
-		return c.add(e)
-	}, func(b FSBlock) error {
-		c.runs = append(c.runs, blockRun{b &^ FSBlock(v.clusterBlocks-1), v.clusterBlocks})
-		return nil
-	})
+	runs, data, end, err := v.clustersOf(n)
 	if err != nil {
 		return err
 	}
 	blocks := uint64(0)
-	for _, r := range c.runs {
+	for _, r := range runs {
 		blocks += uint64(r.count)
 	}
-	if err := checkDistinct(n, c.runs); err != nil {
+	if err := checkDistinct(n, runs); err != nil {
 		return err
 	}
 	attributes, err := v.xattrBlocks(n)
@@ -49,6 +40,21 @@ func (v *view) checkMapped(n node) error {
 		return corruptf("inode %d: a directory of %d bytes that has %d blocks, the last of them before block %d", n.ino, n.Size(), data, end)
 	}
 	return nil
+}
+
+// clustersOf lists the clusters that a file's map takes, each once: those of its data blocks and of its own. end is behind the last
+// file block.
+func (v *view) clustersOf(n node) (runs []blockRun, data, end uint64, err error) {
+	c := clusterList{v: v, n: n}
+	err = v.walkMap(n, func(e format.Extent) error {
+		data += uint64(e.Len)
+		end = uint64(e.Block) + uint64(e.Len)
+		return c.add(e)
+	}, func(b FSBlock) error {
+		c.runs = append(c.runs, blockRun{b &^ FSBlock(v.clusterBlocks-1), v.clusterBlocks})
+		return nil
+	})
+	return c.runs, data, end, err
 }
 
 // clusterList is the clusters of a file's extents, each once.

@@ -150,7 +150,7 @@ func (r *recovery) cleanSuperblock() error {
 		if err != nil {
 			return err
 		}
-		freeBlocks += uint64(d.FreeBlocks())
+		freeBlocks += uint64(d.FreeBlocks()) * uint64(geo.clusterBlocks)
 		freeInodes += uint64(d.FreeInodes())
 	}
 	sb.SetFreeBlocks(freeBlocks)
