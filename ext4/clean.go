@@ -30,6 +30,9 @@ func (fsys *FS) clean() error {
 	if err := tx.cleanOrphans(&r.Recovery); err != nil {
 		return fmt.Errorf("orphan inodes: %w", err)
 	}
+	if err := tx.settleQuota(); err != nil {
+		return err
+	}
 	return fsys.adopt(tx)
 }
 

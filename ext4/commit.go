@@ -19,6 +19,9 @@ type plan struct {
 
 // commit writes what Open has recovered, and what a transaction has changed: at once, through the journal, or in order.
 func (fsys *FS) commit(tx *Tx, o updateOptions) error {
+	if err := tx.settleQuota(); err != nil {
+		return err
+	}
 	tx.sealGroups()
 	if len(tx.over.Changes()) == 0 && len(tx.data.list) == 0 && len(tx.freed) == 0 && bytes.Equal(tx.sb, fsys.view.sb) {
 		return fsys.commitRecovery(o)

@@ -25,6 +25,9 @@ func (tx *Tx) editRaw(ino Ino) (node, error) {
 	if err != nil {
 		return node{}, err
 	}
+	if tx.sb.HasROCompat(format.ROCompatQuota) {
+		tx.edited[ino] = true
+	}
 	return node{ino, format.Inode(block[off:][:tx.inodeSize:tx.inodeSize])}, nil
 }
 
@@ -53,6 +56,7 @@ func (tx *Tx) newInode(dir node, mode uint16, a Attr) (node, error) {
 	if tx.inodeSize > format.InodeBaseSize {
 		format.IExtraIsize.Set(n.Inode, tx.extraSize())
 	}
+	tx.inherit(n, dir)
 	n.SetUID(a.UID)
 	n.SetGID(a.GID)
 	n.SetAtime(tx.now)

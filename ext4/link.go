@@ -29,6 +29,9 @@ func (tx *Tx) Link(old, new string) error {
 		if err := tx.checkLinkable(from.node); err != nil {
 			return err
 		}
+		if err := tx.checkProject(to.dir, from.node); err != nil {
+			return err
+		}
 		return halfway(tx.addName(from.node.ino, to))
 	})
 }

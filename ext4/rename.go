@@ -84,6 +84,9 @@ func (tx *Tx) checkRename(r renaming) error {
 	if err := tx.checkTaken(r.from); err != nil {
 		return err
 	}
+	if err := tx.checkProject(r.to.dir, r.from.node); err != nil {
+		return err
+	}
 	if !r.to.exists {
 		if err := tx.checkNew(r.to); err != nil {
 			return err

@@ -14,13 +14,8 @@ func checkNumbers(sb format.Superblock) error {
 	if reserved := sb.ReservedBlocks(); reserved > sb.BlocksCount()/2 {
 		return corruptf("superblock: s_r_blocks_count %d of %d blocks", reserved, sb.BlocksCount())
 	}
-	for _, q := range []struct {
-		name string
-		ino  format.U32
-	}{{"s_usr_quota_inum", format.SUsrQuotaInum}, {"s_grp_quota_inum", format.SGrpQuotaInum}, {"s_prj_quota_inum", format.SPrjQuotaInum}} {
-		if ino := q.ino.Get(sb); ino != 0 {
-			return corruptf("superblock: %s %d without the quota feature", q.name, ino)
-		}
+	if err := checkQuotaFields(sb); err != nil {
+		return err
 	}
 	if sb.HasIncompat(format.IncompatCsumSeed) && !sb.HasROCompat(format.ROCompatMetadataCsum) {
 		return corruptf("superblock: metadata_csum_seed without metadata_csum")
@@ -73,6 +68,29 @@ func (v *view) checkFreeCounts(blocks, inodes uint64, all bool) error {
 		return corruptf("superblock: %d free blocks of %d, the groups have %d", freeBlocks, v.blocks, blocks)
 	case freeInodes > uint64(v.inodes) || all && freeInodes != inodes:
 		return corruptf("superblock: %d free inodes of %d, the groups have %d", freeInodes, v.inodes, inodes)
+	}
+	return nil
+}
+
+// checkQuotaFields: users' and groups' quota files are hidden inodes of fixed numbers, the projects' is any that is not reserved.
+func checkQuotaFields(sb format.Superblock) error {
+	for _, q := range []struct {
+		name  string
+		field format.U32
+		fixed Ino
+	}{
+		{"s_usr_quota_inum", format.SUsrQuotaInum, format.UserQuotaIno},
+		{"s_grp_quota_inum", format.SGrpQuotaInum, format.GroupQuotaIno},
+		{"s_prj_quota_inum", format.SPrjQuotaInum, 0},
+	} {
+		ino := Ino(q.field.Get(sb))
+		switch {
+		case ino == 0:
+		case !sb.HasROCompat(format.ROCompatQuota):
+			return corruptf("superblock: %s %d without the quota feature", q.name, ino)
+		case q.fixed != 0 && ino != q.fixed, q.fixed == 0 && ino < Ino(format.SFirstIno.Get(sb)), ino > Ino(format.SInodesCount.Get(sb)):
+			return corruptf("superblock: %s %d", q.name, ino)
+		}
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ func (v *view) checkSystemInodes() error {
 	if err := v.checkOrphanFile(); err != nil {
 		return err
 	}
+	if err := v.checkQuotaFiles(); err != nil {
+		return err
+	}
 	return v.checkResizeInode()
 }
 

@@ -26,7 +26,9 @@ type Tx struct {
 	*view
 	over   *blocks.Overlay
 	state  map[Group]*groupState
-	tables []blockRun // all bitmaps and inode tables, see tablesIn
+	tables []blockRun   // all bitmaps and inode tables, see tablesIn
+	base   *view        // what the transaction began with
+	edited map[Ino]bool // inodes that were changed, with the quota feature
 	data   fileData
 	freed  []blockRun
 	// What blockalloc.go knows of free space that is not one group's: how many blocks of it the transaction itself freed, where
@@ -112,6 +114,7 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	tx := &Tx{over: blocks.NewOverlay(cache), state: map[Group]*groupState{}, now: timestamp(now)}
 	tx.data.cache = cache
 	tx.data.over = tx.over
+	tx.base, tx.edited = base, map[Ino]bool{}
 	tx.searched = map[Group]searched{}
 	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: map[Group]format.GroupDesc{}, dirs: newDirMemory()}
 	return tx

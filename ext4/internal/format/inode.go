@@ -54,18 +54,29 @@ const (
 
 // Bits of i_flags.
 const (
-	InodeCompr      = 0x00000004
-	InodeImmutable  = 0x00000010
-	InodeAppend     = 0x00000020
-	InodeEncrypt    = 0x00000800
-	InodeIndex      = 0x00001000 // a hashed directory
-	InodeImagic     = 0x00002000
-	InodeHugeFile   = 0x00040000 // i_blocks counts file system blocks
-	InodeExtents    = 0x00080000
-	InodeVerity     = 0x00100000
-	InodeEAInode    = 0x00200000
-	InodeInlineData = 0x10000000
-	InodeCasefold   = 0x40000000
+	InodeSecrm       = 0x00000001
+	InodeUnrm        = 0x00000002
+	InodeCompr       = 0x00000004
+	InodeSync        = 0x00000008
+	InodeImmutable   = 0x00000010
+	InodeAppend      = 0x00000020
+	InodeNodump      = 0x00000040
+	InodeNoatime     = 0x00000080
+	InodeNocompr     = 0x00000400
+	InodeEncrypt     = 0x00000800
+	InodeIndex       = 0x00001000 // a hashed directory
+	InodeImagic      = 0x00002000
+	InodeJournalData = 0x00004000
+	InodeNotail      = 0x00008000
+	InodeDirsync     = 0x00010000
+	InodeHugeFile    = 0x00040000 // i_blocks counts file system blocks
+	InodeExtents     = 0x00080000
+	InodeVerity      = 0x00100000
+	InodeEAInode     = 0x00200000
+	InodeDAX         = 0x02000000
+	InodeInlineData  = 0x10000000
+	InodeProjInherit = 0x20000000 // new files in this directory belong to its project
+	InodeCasefold    = 0x40000000
 )
 
 // Inode is a view of s_inode_size bytes.
@@ -87,6 +98,20 @@ func (in Inode) SetUID(v uint32) {
 func (in Inode) SetGID(v uint32) {
 	iGIDLo.Set(in, uint16(v))
 	iGIDHi.Set(in, uint16(v>>16))
+}
+
+// Project is the inode's project, 0 where it has no room for one.
+func (in Inode) Project() uint32 {
+	if !in.fits(int(IProjid) + 4) {
+		return 0
+	}
+	return IProjid.Get(in)
+}
+
+func (in Inode) SetProject(v uint32) {
+	if in.fits(int(IProjid) + 4) {
+		IProjid.Set(in, v)
+	}
 }
 
 func (in Inode) Type() uint16     { return IMode.Get(in) & ModeTypeMask }

@@ -94,9 +94,11 @@ const (
 	OSHurd         = 1 // of s_creator_os: other fields in the inode
 	ChecksumCRC32C = 1
 
-	RootIno    Ino = 2
-	ResizeIno  Ino = 7
-	JournalIno Ino = 8
+	RootIno       Ino = 2
+	UserQuotaIno  Ino = 3
+	GroupQuotaIno Ino = 4
+	ResizeIno     Ino = 7
+	JournalIno    Ino = 8
 )
 
 func lohi(b []byte, lo, hi U32) uint64 { return uint64(lo.Get(b)) | uint64(hi.Get(b))<<32 }
