@@ -89,7 +89,7 @@ var features = []feature{
 	{setROCompat, format.ROCompatExtraIsize, "extra_isize", used, ""},
 	{setROCompat, format.ROCompatHasSnapshot, "snapshot", refused, "snapshots were never part of the kernel"},
 	{setROCompat, format.ROCompatQuota, "quota", used, ""},
-	{setROCompat, format.ROCompatBigalloc, "bigalloc", refused, "allocation by clusters is not done yet"},
+	{setROCompat, format.ROCompatBigalloc, "bigalloc", used, ""},
 	{setROCompat, format.ROCompatMetadataCsum, "metadata_csum", used, ""},
 	{setROCompat, format.ROCompatReplica, "replica", refused, "never part of the kernel"},
 	{setROCompat, format.ROCompatReadonly, "read-only", refused, "the file system says that nothing may write to it"},
