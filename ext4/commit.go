@@ -30,6 +30,9 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
+	if j == nil && !o.noJournal && !o.risk {
+		return errNoJournal
+	}
 	if o.noJournal {
 		j = nil
 	}
@@ -68,6 +71,8 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	fsys.view = &view{geometry: tx.geometry, sb: tx.sb, src: fsys.cache}
 	return nil
 }
+
+var errNoJournal = kindf(ErrNoJournal, "a cut would leave half of the update")
 
 // stampSuperblock sets the time of the write and the checksum, and puts the superblock into its block; while a journal is in
 // use, with the mark that recovery is needed.

@@ -18,6 +18,8 @@ var (
 	ErrNeedsRecovery = errors.New("ext4 needs recovery")
 	// ErrHasErrors: the file system is marked as having errors; e2fsck has to look at it first. It is ErrCorrupt, too.
 	ErrHasErrors error = hasErrors{}
+	// ErrNoJournal: a change in place could not be made safe against a cut, as there is no journal.
+	ErrNoJournal = errors.New("no journal")
 	// ErrNoSpace: no free blocks or inodes, or a directory's index is full. The error is a *NoSpaceError.
 	ErrNoSpace = errors.New("no space left in the file system")
 

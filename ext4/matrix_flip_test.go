@@ -45,7 +45,7 @@ func (m *memory) update(fn func(tx *ext4.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	return fsys.Update(fn, ext4.WithTime(updateTime))
+	return fsys.Update(fn, ext4.WithTime(updateTime), ext4.AcceptRisk())
 }
 
 func readAll(tb testing.TB, path string) []byte {

@@ -73,7 +73,7 @@ func update(path string, at time.Time, fn func(tx *ext4.Tx) error, opts ...ext4.
 	if err != nil {
 		return fmt.Errorf("ext4.Open: %w", err)
 	}
-	return fsys.Update(fn, append(opts, ext4.WithTime(at))...)
+	return fsys.Update(fn, append(opts, ext4.WithTime(at), ext4.AcceptRisk())...)
 }
 
 // op is one operation of an update.

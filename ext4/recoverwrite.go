@@ -40,7 +40,7 @@ func (fsys *FS) writeRecovery(o updateOptions) error {
 	case r.marked:
 		err = r.write(&w, fsys.view)
 	default:
-		err = r.writeCleaned(&w, fsys.view)
+		err = r.writeCleaned(&w, fsys.view, o)
 	}
 	if err != nil {
 		if w.touched {
@@ -128,10 +128,13 @@ func (w *writer) writeAnew(j *journal, fastCommits bool) error {
 }
 
 // writeCleaned is for a device that was unmounted, or has no journal: what was cleaned is an update.
-func (r *recovery) writeCleaned(w *writer, v *view) error {
+func (r *recovery) writeCleaned(w *writer, v *view, o updateOptions) error {
 	j, err := v.openJournal()
 	if err != nil {
 		return err
+	}
+	if j == nil && !o.risk {
+		return errNoJournal
 	}
 	if j == nil {
 		return w.writeHome(plan{meta: r.cleaning(false)})

@@ -52,6 +52,7 @@ type updateOptions struct {
 	time      time.Time
 	given     bool // by WithTime
 	noJournal bool
+	risk      bool // by AcceptRisk
 }
 
 // WithTime sets the one time stamp of everything the update writes. The default is the file system's last-write time, so that
@@ -68,9 +69,14 @@ func WithTime(t time.Time) UpdateOption {
 // is for copies that nobody uses before they are complete.
 func WithoutJournal() UpdateOption { return func(o *updateOptions) { o.noJournal = true } }
 
+// AcceptRisk lets a file system without a journal be changed in place: data first, then what refers to it. A cut between leaves a
+// file system that e2fsck has to repair, and perhaps part of the update. Where there is a journal it changes nothing.
+func AcceptRisk() UpdateOption { return func(o *updateOptions) { o.risk = true } }
+
 // Update runs fn and commits what it did: all of it, or nothing if fn returns an error, which Update returns. Before fn has
 // returned nothing is written, and if nothing has changed nothing is written at all. One Update runs at a time; fn must not
-// call Update. Where there is a journal the commit is one transaction of it (see the package).
+// call Update. Where there is a journal the commit is one transaction of it (see the package); where there is none it fails
+// with ErrNoJournal, unless WithoutJournal or AcceptRisk is given.
 func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	fsys.updating.Lock()
 	defer fsys.updating.Unlock()

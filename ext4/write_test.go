@@ -19,7 +19,7 @@ var writeTime = time.Unix(1_700_000_000, 123456789)
 
 func mustUpdate(tb testing.TB, fsys *FS, fn func(tx *Tx) error, opts ...UpdateOption) {
 	tb.Helper()
-	if err := fsys.Update(fn, append([]UpdateOption{WithTime(writeTime)}, opts...)...); err != nil {
+	if err := fsys.Update(fn, append([]UpdateOption{WithTime(writeTime), AcceptRisk()}, opts...)...); err != nil {
 		tb.Fatalf("Update: %v", err)
 	}
 }

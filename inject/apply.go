@@ -10,9 +10,10 @@ import (
 	"boringboot/internal/manifest"
 )
 
-// Apply does what the plan says: all of it, or nothing of it. A plan that changes nothing writes nothing.
+// Apply does what the plan says: all of it, or nothing of it. A plan that changes nothing writes nothing, unless the file system
+// was not unmounted: then it is recovered.
 func (p *Plan) Apply() error {
-	if !p.Changes() {
+	if !p.Changes() && p.fsys.Recovery() == nil {
 		return nil
 	}
 	return p.fsys.Update(p.do, p.updateOptions()...)
@@ -39,7 +40,7 @@ func (p *Plan) Rehearse() error {
 }
 
 func (p *Plan) updateOptions() []ext4.UpdateOption {
-	var opts []ext4.UpdateOption
+	opts := []ext4.UpdateOption{ext4.AcceptRisk()}
 	if !p.opts.Time.IsZero() {
 		opts = append(opts, ext4.WithTime(p.opts.Time))
 	}
