@@ -252,10 +252,13 @@ func (w *world) action(byKernel bool) action {
 		if a.typ == unix.S_IFBLK || a.typ == unix.S_IFCHR {
 			a.dev = unix.Mkdev(w.Uint32N(1<<(1+w.IntN(12))), w.Uint32N(1<<(1+w.IntN(20))))
 		}
-	case k < 51:
+	case k < 50:
 		a.do, a.name = []string{"chmod", "chown", "chtimes"}[w.IntN(3)], w.existing(0)
 	case k < 57:
 		a.do, a.name = "setxattr", w.existing([]byte{0, 'd', 'd', 'f', 'f'}[w.IntN(5)])
+		if w.IntN(3) > 0 && len(w.paths) > 0 { // a few get many
+			a.name = w.paths[w.IntN(min(len(w.paths), 8))]
+		}
 		a.other, a.value = w.attribute(a.mode)
 		if w.IntN(4) == 0 {
 			a.do, a.value = "removexattr", ""
@@ -379,7 +382,7 @@ func (w *world) attribute(mode uint32) (name, value string) {
 	if w.IntN(20) == 0 {
 		name = "user." + strings.Repeat("m", 230+w.IntN(30))
 	}
-	sizes := []int{0, 1, 4, 20, 60, 100, 200, 400, 900}
+	sizes := []int{0, 1, 4, 20, 60, 100, 200, 400, 900, 1500, 5000, 12_000}
 	n := sizes[w.IntN(len(sizes))]
 	switch name {
 	case "security.capability": // struct vfs_cap_data, revision 2

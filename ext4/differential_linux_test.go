@@ -37,6 +37,9 @@ type featureSet struct {
 	with    []string
 	inode   int
 	options testimage.Options
+	// noTurns: the kernel leaves in new directories what e2fsck complains of. (Without file types it does not set the byte for them in
+	// "." and "..", and the block may have been another directory's.)
+	noTurns bool
 }
 
 var featureSets = []featureSet{
@@ -44,9 +47,14 @@ var featureSets = []featureSet{
 	{name: "blocks of 1 KiB", profile: "nixos-1k"},
 	{name: "descriptor checksums, inodes of 128 bytes", profile: "gdt-checksums-2k", inode: 128},
 	{name: "no checksums, many groups", profile: "no-checksums-1k", options: testimage.Options{BlocksPerGroup: 1024}},
-	{name: "no index, no file types", profile: "linear-1k", without: []string{"filetype"}},
+	{name: "no index, no file types", profile: "linear-1k", without: []string{"filetype"}, noTurns: true},
+	{name: "no index", profile: "linear-1k"},
 	{name: "indirect blocks, 1 KiB", profile: "no-checksums-1k", without: []string{"extent"}},
 	{name: "indirect blocks, checksums", profile: "nixos-4k", without: []string{"extent", "64bit"}},
+	{name: "values in inodes", profile: "nixos-1k", with: []string{"ea_inode", "large_dir"}},
+	{name: "values in inodes, descriptors in each meta group", profile: "debian-4k", without: []string{"resize_inode"}, with: []string{"ea_inode", "meta_bg"}},
+	{name: "fast commits, two backups", profile: "pi-gen-2k", without: []string{"resize_inode", "sparse_super"}, with: []string{"fast_commit", "sparse_super2"}},
+	{name: "no journal", profile: "linear-4k", without: []string{"has_journal", "orphan_file"}},
 }
 
 func (f featureSet) image(t *testing.T) string {
@@ -100,9 +108,8 @@ func TestTheKernelAndWeDoTheSame(t *testing.T) {
 			d := newDifference(t, f)
 			for range rounds {
 				seed := seeds()
-				w := newWorld(seed, d.block, d.known)
-				d.judge(t, seed, w.actions(length/2, false))
-				d.judge(t, seed, w.actions(length/2, true))
+				d.judge(t, seed, newWorld(seed, d.block, d.known).actions(length/2, false))
+				d.judge(t, seed, newWorld(seed+1, d.block, d.known).actions(length/2, !f.noTurns))
 				if t.Failed() {
 					return
 				}
@@ -149,7 +156,7 @@ func (d *difference) judge(t *testing.T, seed uint64, list []action) {
 	for _, a := range short {
 		fmt.Fprintf(&b, "  %v\n", a)
 	}
-	t.Errorf("BORINGBOOT_EXT4_SEED=%d BORINGBOOT_EXT4_ACTIONS=%d: %.3000s\nor, with %d actions: %.3000s\n%.6000s",
+	t.Errorf("BORINGBOOT_EXT4_SEED=%d BORINGBOOT_EXT4_ACTIONS=%d: %.3000s\nor, with %d actions: %.3000s\n%.3000s",
 		seed, number(t, "BORINGBOOT_EXT4_ACTIONS", 1500), fault, len(short), d.compare(t, short), b.String())
 }
 
@@ -174,7 +181,11 @@ func (d *difference) compare(t *testing.T, list []action) string {
 			return fmt.Sprintf("action %d, %v: the kernel says %q, we %q", i, a, wantKinds[i], kinds[i])
 		}
 	}
-	if err := testimage.FsckErr(d.work, 0); err != nil {
+	var options []string
+	if slices.ContainsFunc(list, func(a action) bool { return a.byKernel }) {
+		options = testimage.KernelLeaves
+	}
+	if err := testimage.FsckErr(d.work, 0, options...); err != nil {
 		return err.Error()
 	}
 	got := d.tree(t)
