@@ -37,7 +37,7 @@ func (tx *Tx) allocFile(n node, at FileBlock, count uint32, goal FSBlock) (run, 
 			}
 		}
 	}
-	start, got, err := tx.allocBlocks(goal, uint32(min(uint64(count)+uint64(lead), 1<<32-1)))
+	start, got, err := tx.allocFor(n, goal, uint32(min(uint64(count)+uint64(lead), 1<<32-1)))
 	if err != nil {
 		return run{}, err
 	}
@@ -134,7 +134,7 @@ func (tx *Tx) isFreed(start FSBlock, n uint32) bool {
 
 // allocMeta takes one block for an inode's own metadata near goal and counts it, with bigalloc its whole cluster.
 func (tx *Tx) allocMeta(n node, goal FSBlock) (FSBlock, error) {
-	b, _, err := tx.allocBlocks(goal, 1)
+	b, _, err := tx.allocFor(n, goal, 1)
 	if err != nil {
 		return 0, err
 	}
