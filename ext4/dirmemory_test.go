@@ -103,7 +103,7 @@ func TestIndexesWithoutDirIndex(t *testing.T) {
 	for _, profile := range []string{"gdt-checksums-1k", "no-checksums-4k"} {
 		t.Run(profile, func(t *testing.T) {
 			path := unlinkImage(t, profile, 2)
-			n := &names{rand: rand.New(rand.NewPCG(1, 1)), have: map[string]bool{}}
+			n := newNames("d", 1)
 			change := func(fn func(tx *Tx) error) {
 				t.Helper()
 				mustUpdate(t, openImage(t, path), func(tx *Tx) error {

@@ -45,6 +45,9 @@ func (v *view) probe(n node, name string) (frames []dxFrame, hash uint32, err er
 		return nil, 0, corruptf("inode %d: directory index of %d levels", n.ino, levels)
 	}
 	version := format.DXHashVer.Get(data)
+	if version > format.HashTEA { // unsigned versions are s_flags' to say; no other is known to the kernel outside encryption
+		return nil, 0, corruptf("inode %d: directory index of hash version %d", n.ino, version)
+	}
 	if hash, err = v.nameHash(version, []byte(name)); err != nil {
 		return nil, 0, unsupportedf("inode %d: %w", n.ino, err)
 	}

@@ -123,6 +123,12 @@ func (tx *Tx) insertHashed(dir node, e newEntry) error {
 		if ok, err := tx.insertInBlock(dir, leaf, e); ok || err != nil {
 			return err
 		}
+		if ok, err := tx.closeGaps(dir, leaf, e); ok || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if frames[len(frames)-1].node.Full() {
 			if err := tx.splitIndex(dir, frames); err != nil {
 				return err
@@ -134,6 +140,32 @@ func (tx *Tx) insertHashed(dir node, e newEntry) error {
 		}
 	}
 	return corruptf("inode %d: the directory index has no room after it was split", dir.ino)
+}
+
+// closeGaps moves a leaf's entries together, if that makes room for one more.
+func (tx *Tx) closeGaps(dir node, fb FileBlock, e newEntry) (bool, error) {
+	at, data, _, err := tx.dirBlock(dir, fb)
+	if err != nil {
+		return false, err
+	}
+	var list []hashedEntry
+	used := format.DirentSize(len(e.name))
+	_, err = tx.eachInBlock(dir, fb, data, func(d format.Dirent) (bool, error) {
+		if d.Ino != 0 {
+			list = append(list, hashedEntry{typ: d.Type, ino: d.Ino, name: string(d.Name)})
+			used += format.DirentSize(len(d.Name))
+		}
+		return false, nil
+	})
+	if err != nil || used > tx.leafSpace() {
+		return false, err
+	}
+	block, err := tx.over.Edit(at)
+	if err != nil {
+		return false, err
+	}
+	tx.pack(dir, block, list)
+	return true, nil
 }
 
 // editFrame gives a frame's node to be changed.

@@ -3,7 +3,6 @@ package ext4
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +66,7 @@ func TestAnIndexOfThreeLevels(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, the first %d names by the kernel: %v", profile, count, byKernel), func(t *testing.T) {
 				t.Parallel()
 				path := largeDirImage(t, profile)
-				n := &names{rand: rand.New(rand.NewPCG(1, 1)), have: map[string]bool{}}
+				n := newNames("d", 1)
 				add := func(list []string, kernel bool) {
 					t.Helper()
 					if kernel {
@@ -145,7 +144,7 @@ func TestThreeLevelsNeedLargeDir(t *testing.T) {
 			return errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o755), os.WriteFile(filepath.Join(dir, "f"), nil, 0o644))
 		}})
 	testimage.Check(t, path, 0)
-	n := &names{rand: rand.New(rand.NewPCG(1, 1))}
+	n := newNames("d", 1)
 	fsys := openImage(t, path)
 	err := fsys.Update(func(tx *Tx) error {
 		for _, name := range longNames(n, 40_000) {

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -58,12 +56,19 @@ func renamed(tx *Tx, d, name string, fn func(dir, f node) error) error {
 	return nil
 }
 
-// names are in the directory "d", besides what a test compares them with.
+// names are what a directory should have, as the names of the file "f".
 type names struct {
+	dir  string
 	rand *rand.Rand
 	have map[string]bool
 	gone []string
 	next int
+
+	given []string // by fresh
+}
+
+func newNames(dir string, seed uint64) *names {
+	return &names{dir: dir, rand: rand.New(rand.NewPCG(seed, 1)), have: map[string]bool{}}
 }
 
 // fresh is a name that was never there: a mark that can be searched for, and padding that gives it any length.
@@ -71,33 +76,43 @@ func (n *names) fresh() string {
 	n.next++
 	name := fmt.Sprintf("mark%05d.", n.next)
 	length := []int{10, 20, 60, 255}[n.rand.IntN(4)]
-	return name + strings.Repeat([]string{"x", "é", "名"}[n.rand.IntN(3)], 255)[:n.rand.IntN(max(1, length-len(name)+1))]
+	name += strings.Repeat([]string{"x", "é", "名"}[n.rand.IntN(3)], 255)[:n.rand.IntN(max(1, length-len(name)+1))]
+	n.given = append(n.given, name)
+	return name
 }
 
+// any is one of the names that fresh gave, and that are there.
 func (n *names) any() string {
-	list := slices.Sorted(maps.Keys(n.have))
-	return list[n.rand.IntN(len(list))]
+	for {
+		i, last := n.rand.IntN(len(n.given)), len(n.given)-1
+		if name := n.given[i]; n.have[name] {
+			return name
+		}
+		n.given[i] = n.given[last]
+		n.given = n.given[:last]
+	}
 }
 
 func (n *names) add(tx *Tx) error {
 	name := n.fresh()
 	n.have[name] = true
-	return linkTo(tx, "d", name)
+	return linkTo(tx, n.dir, name)
 }
 
 func (n *names) remove(tx *Tx) error {
 	name := n.any()
 	delete(n.have, name)
 	n.gone = append(n.gone, name)
-	return unlinkOf(tx, "d", name)
+	return unlinkOf(tx, n.dir, name)
 }
 
 // check: the kernel lists what should be there, finds each name by its path, and none that is gone.
 func (n *names) check(t *testing.T, path string) {
 	t.Helper()
 	testimage.Fsck(t, path, 0)
-	dir := filepath.Join(testimage.Mount(t, path, 0), "d")
-	defer testimage.Unmount(t, filepath.Dir(dir))
+	root := testimage.Mount(t, path, 0)
+	defer testimage.Unmount(t, root)
+	dir := filepath.Join(root, n.dir)
 	for name := range n.have {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
 			t.Errorf("the kernel looks up %q: %v", name, err)
@@ -139,7 +154,7 @@ func TestRemovedNamesAreGone(t *testing.T) {
 			t.Run(fmt.Sprintf("%d names on %s", count, profile), func(t *testing.T) {
 				t.Parallel()
 				path := unlinkImage(t, profile, 0)
-				n := &names{rand: rand.New(rand.NewPCG(uint64(count), 1)), have: map[string]bool{}}
+				n := newNames("d", uint64(count))
 				rounds := func(steps int, fn func(tx *Tx) error) {
 					t.Helper()
 					mustUpdate(t, openImage(t, path), func(tx *Tx) error {
@@ -191,7 +206,7 @@ func TestNamesComeAndGoInTurnsWithTheKernel(t *testing.T) {
 			path := unlinkImage(t, profile, 0)
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			n := &names{rand: rand.New(rand.NewPCG(seed, 0)), have: map[string]bool{}}
+			n := newNames("d", seed)
 			for range 4 {
 				steps := func(add, remove func() error) error {
 					for range 400 {
