@@ -65,12 +65,18 @@ func (f featureSet) image(t *testing.T) string {
 	o := f.options
 	o.Profile, o.StorePaths, o.Size, o.Inodes = p, -1, 48<<20, 3000
 	o.Fill = func(dir string) error { // a directory of several blocks, with an index where there are such
-		if err := os.Mkdir(dir+"/big", 0o755); err != nil {
+		if err := errors.Join(os.Mkdir(dir+"/big", 0o755), os.Mkdir(dir+"/other", 0o755)); err != nil {
 			return err
 		}
 		for i := range 400 {
-			if err := os.WriteFile(fmt.Sprintf("%s/big/%d-%s", dir, i, strings.Repeat("x", i%60)), nil, 0o644); err != nil {
+			name := fmt.Sprintf("%s/big/%d-%s", dir, i, strings.Repeat("x", i%60))
+			if err := os.WriteFile(name, nil, 0o644); err != nil {
 				return err
+			}
+			if i%4 == 0 { // what loses a name here has not been touched before
+				if err := os.Link(name, fmt.Sprintf("%s/other/%d", dir, i)); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
