@@ -92,6 +92,16 @@ func TestDamagedMapsAreRefused(t *testing.T) {
 					t.Fatalf("%s: the image was changed", name)
 				}
 			}
+			// A walk meets no block of the image more often than there are numbers in it.
+			n, err := fsys.view.inode(ino)
+			if err != nil {
+				t.Fatal(err)
+			}
+			visits := 0
+			err = fsys.view.walkMap(n, func(format.Extent) error { visits++; return nil }, nil)
+			if visits > len(dev.data)/4 {
+				t.Errorf("a walk of %d bytes of image met %d runs (%v)", len(dev.data), visits, err)
+			}
 			// Reading ends as well, however it ends.
 			if f, err := fsys.Open("f"); err == nil {
 				if _, err := io.Copy(io.Discard, f); err != nil && !errors.Is(err, ErrCorrupt) {

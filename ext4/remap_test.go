@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"boringboot/ext4/internal/format"
@@ -56,12 +57,16 @@ func (m *mapModel) put(fb FileBlock, count uint32) error {
 	if count == 0 {
 		return nil
 	}
-	return m.tx.appendBlocks(m.n, fb, count, func(r run) {
+	err := m.tx.appendBlocks(m.n, fb, count, func(r run) {
 		m.tx.data.add(pending{blockRun{r.start, r.count}, numbered{int64(m.tx.blockSize)}, int64(r.block) * int64(m.tx.blockSize), 1 << 50})
 		for i := range r.count {
 			m.blocks[r.block+FileBlock(i)] = mapped{at: r.start + FSBlock(i)}
 		}
 	})
+	if m.tx.clusterBlocks > 1 && errors.Is(err, ErrUnsupported) {
+		return nil // given up in this transaction, in a cluster that has other blocks
+	}
+	return err
 }
 
 func (m *mapModel) cut(from, end uint64) error {
@@ -176,14 +181,21 @@ func changeMap(t *testing.T, path, name string, seed uint64, limit uint64, fn fu
 		return nil
 	}, WithoutJournal())
 	testimage.Fsck(t, path, 0)
-	dir := testimage.Mount(t, path, 0)
-	defer testimage.Unmount(t, dir)
-	f, err := os.Open(filepath.Join(dir, name))
+	bs := int64(m.tx.blockSize)
+	var judged string
+	if bs > int64(os.Getpagesize()) { // which this kernel may not mount
+		judged = filepath.Join(t.TempDir(), name)
+		testimage.Debugfs(t, path, 0, "dump "+name+" "+judged)
+	} else {
+		dir := testimage.Mount(t, path, 0)
+		defer testimage.Unmount(t, dir)
+		judged = filepath.Join(dir, name)
+	}
+	f, err := os.Open(judged)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	bs := int64(m.tx.blockSize)
 	got, want := make([]byte, bs), make([]byte, bs)
 	wrong := 0
 	for fb := range limit {
@@ -203,14 +215,36 @@ func changeMap(t *testing.T, path, name string, seed uint64, limit uint64, fn fu
 
 func TestMapsAreChangedAnywhere(t *testing.T) {
 	profiles := append([]testimage.Profile{testimage.ProfileNamed("nixos-1k"), testimage.ProfileNamed("gdt-checksums-2k"), testimage.ProfileNamed("pi-gen-4k")}, oldProfiles...)
+	clusters := profileOf("nixos-1k", "bigalloc", "^resize_inode")
+	clusters.Args = []string{"-C", "16384"}
+	profiles = append(profiles, clusters)
+	for _, large := range []struct {
+		name string
+		size int
+	}{{"nixos-4k", 64 << 10}, {"no-checksums-4k", 16 << 10}, {"nixos-4k ^extent", 8 << 10}} {
+		var p testimage.Profile
+		if old, ok := strings.CutSuffix(large.name, " ^extent"); ok {
+			p = profileOf(old, "^extent", "^64bit")
+		} else {
+			p = profileOf(large.name)
+		}
+		p.Name += fmt.Sprint(" of ", large.size)
+		p.BlockSize = large.size
+		profiles = append(profiles, p)
+	}
 	for _, p := range profiles {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
-			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 48 << 20, Inodes: 100, Stale: true})
-			for i, limit := range []uint64{40, 400, 4000} {
+			o := testimage.Options{Profile: p, StorePaths: -1, Size: 48 << 20, Inodes: 100, Stale: true}
+			limits, steps := []uint64{40, 400, 4000}, 1500
+			if p.BlockSize > 4096 {
+				limits, steps, o.Size = limits[:2], 400, 128<<20
+			}
+			path := testimage.Ext4(t, o)
+			for i, limit := range limits {
 				seed := rand.Uint64()
 				changeMap(t, path, fmt.Sprint(limit), seed, limit, func(m *mapModel) error {
-					for range 1500 {
+					for range steps {
 						if err := m.step(); err != nil {
 							return err
 						}

@@ -117,10 +117,8 @@ func (tx *Tx) dropName(ino Ino) error {
 
 // dropInode gives up an inode that has no name any more, with all that it has.
 func (tx *Tx) dropInode(n node) error {
-	if tx.hasBlocks(n) {
-		if err := tx.dropBlocks(n); err != nil {
-			return err
-		}
+	if err := tx.dropBlocks(n); err != nil {
+		return err
 	}
 	if err := tx.dropXattrs(n); err != nil {
 		return err
@@ -134,17 +132,6 @@ func (tx *Tx) dropInode(n node) error {
 	tx.wipe(n)
 	tx.dirs.forget(n.ino)
 	return nil
-}
-
-// hasBlocks tells whether i_block maps blocks: it may hold a target, a device's number or the data itself.
-func (v *view) hasBlocks(n node) bool {
-	switch n.Type() {
-	case format.ModeRegular, format.ModeDir:
-		return !n.flag(format.InodeInlineData)
-	case format.ModeSymlink:
-		return !n.flag(format.InodeInlineData) && !v.fastSymlink(n)
-	}
-	return false
 }
 
 // wipe leaves nothing of an inode in its slot but the generation, which the next one there must not have again, and when it was
