@@ -40,7 +40,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan{data: tx.data.list, meta: tx.over.Changes(), zero: tx.freed}
+	p := plan{data: tx.data.list, meta: tx.over.Changes(), zero: joinRuns(tx.freed)}
 	if j != nil {
 		if err := j.prepare(fsys.view, p, tx.now); err != nil {
 			return err
@@ -148,10 +148,8 @@ func (w *writer) writeOrdered(p plan) error {
 // writeHome writes metadata to its place, clears what was freed, and syncs.
 func (w *writer) writeHome(p plan) error {
 	w.touched = true
-	for _, c := range p.meta {
-		if err := w.write(c.Block, c.Data); err != nil {
-			return err
-		}
+	if err := w.writeMeta(p.meta); err != nil {
+		return err
 	}
 	for _, r := range p.zero {
 		if err := w.zero(r); err != nil {
@@ -159,58 +157,6 @@ func (w *writer) writeHome(p plan) error {
 		}
 	}
 	return w.sync()
-}
-
-// chunkBytes is how much file data is copied at once.
-const chunkBytes = 1 << 20
-
-// writeData streams file data to its blocks. If that fails they are cleared again: they are free, and what they would hold may
-// be secret.
-func (w *writer) writeData(list []pending) error {
-	buf := make([]byte, 0)
-	for i, p := range list {
-		if need := min(int64(p.count)*int64(w.blockSize), chunkBytes); int64(len(buf)) < need {
-			buf = make([]byte, need)
-		}
-		if err := w.copyContent(p, buf); err != nil {
-			for _, q := range list[:i+1] {
-				if zeroErr := w.zero(q.blockRun); zeroErr != nil {
-					return fmt.Errorf("%w (and part of it could not be cleared from free blocks: %v)", err, zeroErr)
-				}
-			}
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *writer) copyContent(p pending, buf []byte) error {
-	perChunk := uint32(len(buf) / w.blockSize)
-	for done := uint32(0); done < p.count; {
-		n := min(perChunk, p.count-done)
-		part := buf[:int(n)*w.blockSize]
-		b := p.start + FSBlock(done)
-		if err := p.read(b, part, w.blockSize); err != nil {
-			return err
-		}
-		if err := w.write(b, part); err != nil {
-			return err
-		}
-		done += n
-	}
-	return nil
-}
-
-func (w *writer) zero(r blockRun) error {
-	buf := make([]byte, min(int64(r.count)*int64(w.blockSize), chunkBytes))
-	for done := uint32(0); done < r.count; {
-		n := min(uint32(len(buf)/w.blockSize), r.count-done)
-		if err := w.write(r.start+FSBlock(done), buf[:int(n)*w.blockSize]); err != nil {
-			return err
-		}
-		done += n
-	}
-	return nil
 }
 
 func (w *writer) write(b FSBlock, data []byte) error {
