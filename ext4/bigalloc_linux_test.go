@@ -40,6 +40,7 @@ var bigallocs = []layout{
 	{"many groups, tables packed at the beginning", clusters("nixos-1k", 16<<10, testimage.Options{BlocksPerGroup: 256, Extended: "packed_meta_blocks=1"})},
 	{"without sparse_super, groups of 256 clusters", clusters("no-checksums-1k", 8<<10, testimage.Options{BlocksPerGroup: 256}, "^sparse_super", "^resize_inode")},
 	{"meta_bg, groups of 256 clusters", clusters("nixos-1k", 4<<10, testimage.Options{BlocksPerGroup: 256}, "meta_bg", "^resize_inode")},
+	{"quotas count clusters", clusters("debian-1k", 16<<10, testimage.Options{}, "quota", "project")},
 	{"attributes in inodes of their own", clusters("nixos-4k", 32<<10, testimage.Options{Size: 96 << 20}, "ea_inode")},
 }
 

@@ -116,7 +116,7 @@ func (tx *Tx) dropBlocks(n node) error {
 
 // appendBlocks allocates count blocks and maps them to a hole from file block at on. visit is told of each run.
 func (tx *Tx) appendBlocks(n node, at FileBlock, count uint32, visit func(run)) error {
-	goal := tx.homeOf(n.ino)
+	goal := tx.homeOf(n)
 	if at > 0 {
 		last, err := tx.lookup(n, at-1)
 		if err != nil {

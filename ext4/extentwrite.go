@@ -145,7 +145,7 @@ func (tx *Tx) newLeaf(n node, edge []treeNode, first FileBlock) (treeNode, error
 
 // newNode allocates an empty node.
 func (tx *Tx) newNode(n node, depth int) (treeNode, error) {
-	b, err := tx.allocMeta(n, tx.homeOf(n.ino))
+	b, err := tx.allocMeta(n, tx.homeOf(n))
 	if err != nil {
 		return treeNode{}, err
 	}

@@ -66,7 +66,7 @@ func (tx *Tx) indirectSlot(n node, fb FileBlock) (table []byte, at int, room uin
 }
 
 func (tx *Tx) newTable(n node) (FSBlock, []byte, error) {
-	b, err := tx.allocMeta(n, tx.homeOf(n.ino))
+	b, err := tx.allocMeta(n, tx.homeOf(n))
 	if err != nil {
 		return 0, nil, err
 	}

@@ -39,7 +39,10 @@ func (tx *Tx) seal(n node) {
 
 // newInode makes an inode near a directory. Its link count is 1; it has no blocks and no name yet.
 func (tx *Tx) newInode(dir node, mode uint16, a Attr) (node, error) {
-	near, _ := tx.inodeGroup(dir.ino)
+	near, err := tx.placeInode(dir, mode == format.ModeDir)
+	if err != nil {
+		return node{}, err
+	}
 	ino, err := tx.allocInode(near, mode == format.ModeDir)
 	if err != nil {
 		return node{}, err
@@ -111,10 +114,4 @@ func (tx *Tx) addBlocks(n node, blocks int64) error {
 func (tx *Tx) touch(n node) {
 	n.SetMtime(tx.now)
 	n.SetCtime(tx.now)
-}
-
-// homeOf is where blocks of an inode are looked for: the beginning of its group.
-func (tx *Tx) homeOf(ino Ino) FSBlock {
-	g, _ := tx.inodeGroup(ino)
-	return tx.groupStart(g)
 }

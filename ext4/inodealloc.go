@@ -114,6 +114,7 @@ func (tx *Tx) setInode(g Group, index uint32, dir bool) error {
 	format.SFreeInodesCount.Set(tx.sb, format.SFreeInodesCount.Get(tx.sb)-1)
 	d.SetFreeInodes(d.FreeInodes() - 1)
 	if dir {
+		tx.dirCount.n++
 		d.SetUsedDirs(d.UsedDirs() + 1)
 	}
 	if tx.groupCsum {
@@ -159,6 +160,7 @@ func (tx *Tx) freeInode(ino Ino, isDir bool) error {
 	format.SFreeInodesCount.Set(tx.sb, format.SFreeInodesCount.Get(tx.sb)+1)
 	d.SetFreeInodes(d.FreeInodes() + 1)
 	if isDir {
+		tx.dirCount.n--
 		d.SetUsedDirs(d.UsedDirs() - 1)
 	}
 	return nil

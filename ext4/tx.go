@@ -39,6 +39,13 @@ type Tx struct {
 		known bool
 		n     uint32
 	}
+	// What orlov.go knows: where the last inode below a directory was placed when its own flex group had no room, and the number of
+	// directories in the groups that are looked at.
+	placed   map[Ino]Group
+	dirCount struct {
+		known bool
+		n     uint64
+	}
 	now format.Timestamp
 
 	broken error // of an operation that failed halfway: the transaction cannot be committed any more
@@ -121,7 +128,7 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	tx.data.cache = cache
 	tx.data.over = tx.over
 	tx.base, tx.edited = base, map[Ino]bool{}
-	tx.searched = map[Group]searched{}
+	tx.searched, tx.placed = map[Group]searched{}, map[Ino]Group{}
 	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: map[Group]format.GroupDesc{}, dirs: newDirMemory()}
 	return tx
 }

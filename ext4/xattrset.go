@@ -282,7 +282,7 @@ func (tx *Tx) putXattrBlock(n node, x xattrs, list []format.Xattr, made Ino) (ch
 				return 0, err
 			}
 		}
-		at, _, err := tx.allocBlocks(tx.homeOf(n.ino), 1)
+		at, _, err := tx.allocBlocks(tx.homeOf(n), 1)
 		if err != nil {
 			return 0, err
 		}

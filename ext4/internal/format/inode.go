@@ -69,6 +69,7 @@ const (
 	InodeJournalData = 0x00004000
 	InodeNotail      = 0x00008000
 	InodeDirsync     = 0x00010000
+	InodeTopDir      = 0x00020000 // subdirectories are spread as those of the root are
 	InodeHugeFile    = 0x00040000 // i_blocks counts file system blocks
 	InodeExtents     = 0x00080000
 	InodeVerity      = 0x00100000
