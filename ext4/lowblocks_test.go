@@ -38,7 +38,7 @@ func TestMapsOfIndirectBlocksNameLowBlocks(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if home := tx.homeOf(n.ino); home < 1<<32 {
+		if home := tx.homeOf(n); home < 1<<32 {
 			t.Errorf("the inode's home is block %d, which 32 bits can name", home)
 		}
 		format.IFlags.Set(n.Inode, format.IFlags.Get(n.Inode)&^format.InodeExtents)
