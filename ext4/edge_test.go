@@ -328,33 +328,6 @@ func TestTheModeOfAFileWithAnACLIsNotChanged(t *testing.T) {
 	}
 }
 
-func TestMoreSubdirectoriesThanLinksAreCounted(t *testing.T) {
-	if testing.Short() {
-		t.Skip("65,100 directories")
-	}
-	path := emptyImage(t, "nixos-1k", 160, 66000)
-	testimage.Check(t, path, 0)
-	fsys := openImage(t, path)
-	mustUpdate(t, fsys, func(tx *Tx) error {
-		if err := tx.Mkdir("d", Attr{Mode: 0o755}); err != nil {
-			return err
-		}
-		for i := range 65100 {
-			if err := tx.Mkdir(fmt.Sprintf("d/%d", i), Attr{Mode: 0o755}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}, WithoutJournal())
-	info, err := fsys.Stat("d")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if links := info.Sys().(*Stat).Links; links != 1 {
-		t.Errorf("a directory of 65,100 has %d links, want 1", links)
-	}
-}
-
 func TestAFileBeyond2GiBSetsLargeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "image")
 	testimage.Require(t, "mke2fs")
