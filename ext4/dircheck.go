@@ -3,9 +3,9 @@ package ext4
 // This file looks at every entry of a directory's block: names that are part of no path, names twice, "." and ".." where they do
 // not belong, inodes that cannot be meant. Nothing else catches them where there are no checksums, and an entry that is put
 // beside them would be called done. Blocks are looked at once in a transaction, before they are changed: all of a linear
-// directory, of a hashed one its root and the leaf that is changed. What an entry leads to is looked up in the inode bitmaps, one
-// block for each group. Inodes themselves are read only of entries that a path leads through: those have the type that their
-// entry says, and a directory among them its parent in "..".
+// directory, of a hashed one its index (htreecheck.go) and the leaf that is changed. What an entry leads to is looked up in the
+// inode bitmaps, one block for each group. Inodes themselves are read only of entries that a path leads through: those have the
+// type that their entry says, and a directory among them its parent in "..".
 
 import (
 	"strings"
@@ -141,7 +141,7 @@ func (tx *Tx) vetDir(dir node, name string) error {
 	return nil
 }
 
-// vetWhole looks at a linear directory, or at a hashed one's root.
+// vetWhole looks at a linear directory, or at a hashed one's root and index.
 func (tx *Tx) vetWhole(dir node) error {
 	if err := tx.checkMapped(dir); err != nil {
 		return err
@@ -152,6 +152,7 @@ func (tx *Tx) vetWhole(dir node) error {
 	}
 	c := tx.newDirCheck(dir)
 	c.inUse = tx.inodeUsed
+	all := blocks
 	if tx.hashed(dir) {
 		blocks = 1
 	}
@@ -174,7 +175,7 @@ func (tx *Tx) vetWhole(dir node) error {
 		if links < 2 && !tooMany {
 			return corruptf("inode %d: a directory of %d links", dir.ino, links)
 		}
-		return nil
+		return tx.vetIndex(dir, all)
 	}
 	if tx.filetype && !tooMany && links != c.subdirs+2 {
 		return corruptf("inode %d: a directory of %d subdirectories has %d links", dir.ino, c.subdirs, links)
@@ -186,31 +187,25 @@ func (tx *Tx) vetWhole(dir node) error {
 // vetLeaf looks at the leaf of a hashed directory where name belongs, with those that continue its hash, and that what is there
 // belongs there, too.
 func (tx *Tx) vetLeaf(dir node, name string) error {
-	frames, hash, err := tx.probe(dir, name)
-	if err != nil {
-		return err
-	}
-	blocks, err := tx.dirBlocks(dir)
-	if err != nil {
+	done := true
+	err := tx.eachLeaf(dir, name, func(_ []dxFrame, fb FileBlock) (bool, error) {
+		r, err := tx.lookup(dir, fb)
+		done = done && tx.dirs.vettedLeaf[r.start]
+		return !done, err
+	})
+	if done || err != nil {
 		return err
 	}
 	c := tx.newDirCheck(dir)
 	c.inUse = tx.inodeUsed
-	for range blocks {
-		if err := tx.vetOneLeaf(dir, frames, c); err != nil {
-			return err
-		}
-		if more, err := tx.next(dir, frames, hash); err != nil || !more {
-			return err
-		}
-	}
-	return corruptf("inode %d: the directory index runs in a circle", dir.ino)
+	return tx.eachLeaf(dir, name, func(frames []dxFrame, fb FileBlock) (bool, error) {
+		return false, tx.vetOneLeaf(dir, frames, fb, c)
+	})
 }
 
-func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, c *dirCheck) error {
-	fb := leafOf(frames)
+func (tx *Tx) vetOneLeaf(dir node, frames []dxFrame, fb FileBlock, c *dirCheck) error {
 	at, data, index, err := tx.dirBlock(dir, fb)
-	if err != nil || tx.dirs.vettedLeaf[at] {
+	if err != nil {
 		return err
 	}
 	if index {
@@ -240,8 +235,7 @@ func hashRange(frames []dxFrame) (lo, hi uint64) {
 			lo = max(lo, uint64(f.node.Hash(f.at)&^1))
 		}
 		if f.at+1 < f.node.Count() {
-			next := f.node.Hash(f.at + 1)
-			hi = min(hi, uint64(next&^1)+uint64(next&1))
+			hi = min(hi, hashEnd(f.node.Hash(f.at+1)))
 		}
 	}
 	return lo, hi

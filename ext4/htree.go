@@ -116,26 +116,14 @@ func (v *view) findHashed(n node, name string) (found format.Dirent, fb FileBloc
 	if name == "." || name == ".." {
 		return found, 0, corruptf("inode %d: %q looked up in the index", n.ino, name)
 	}
-	frames, hash, err := v.probe(n, name)
-	if err != nil {
-		return found, 0, err
-	}
-	blocks, err := v.dirBlocks(n)
-	if err != nil {
-		return found, 0, err
-	}
-	for range blocks { // a hash cannot be continued over more blocks than there are
-		fb := leafOf(frames)
-		d, ok, err := v.findInLeaf(n, fb, name)
-		if err != nil || ok {
-			return d, fb, err
+	err = v.eachLeaf(n, name, func(_ []dxFrame, leaf FileBlock) (bool, error) {
+		d, ok, err := v.findInLeaf(n, leaf, name)
+		if ok {
+			found, fb = d, leaf
 		}
-		more, err := v.next(n, frames, hash)
-		if err != nil || !more {
-			return found, 0, err
-		}
-	}
-	return found, 0, corruptf("inode %d: the directory index runs in a circle", n.ino)
+		return ok, err
+	})
+	return found, fb, err
 }
 
 func (v *view) findInLeaf(n node, fb FileBlock, name string) (found format.Dirent, ok bool, err error) {
