@@ -46,7 +46,7 @@ var (
 const eagerGroups = 4096
 
 // Open reads the superblock and the descriptors and refuses what it cannot be sure to handle: ErrUnsupported (an unknown or
-// refused feature, by name), ErrNeedsRecovery, ErrHasErrors, ErrCorrupt (a wrong checksum, impossible numbers, an image
+// refused feature, by name), ErrInUse, ErrNeedsRecovery, ErrHasErrors, ErrCorrupt (a wrong checksum, impossible numbers, an image
 // shorter than its file system). It looks at the journal's superblock, the orphan file and the resize inode, too: what the kernel
 // would not mount is refused even if an update then has nothing to do.
 //
@@ -55,6 +55,9 @@ const eagerGroups = 4096
 func Open(dev Device) (*FS, error) {
 	sb, err := readSuperblock(dev, dev.Size())
 	if err != nil {
+		return nil, err
+	}
+	if dev, err = guarded(dev, sb); err != nil {
 		return nil, err
 	}
 	rec, err := newRecovery(dev, sb)

@@ -70,7 +70,7 @@ var features = []feature{
 	{setIncompat, format.IncompatMetaBG, "meta_bg", used, ""},
 	{setIncompat, format.IncompatExtents, "extent", used, ""},
 	{setIncompat, format.Incompat64Bit, "64bit", used, ""},
-	{setIncompat, format.IncompatMMP, "mmp", refused, "multiple mount protection is not honoured yet"},
+	{setIncompat, format.IncompatMMP, "mmp", used, ""},
 	{setIncompat, format.IncompatFlexBG, "flex_bg", used, ""},
 	{setIncompat, format.IncompatEAInode, "ea_inode", used, ""},
 	{setIncompat, format.IncompatDirdata, "dirdata", refused, "never part of the kernel"},

@@ -47,7 +47,9 @@ func of(profile string, o testimage.Options, changes ...string) testimage.Option
 		blockSize = o.Profile.BlockSize
 	}
 	o.Profile = testimage.Profile{Features: features(profile, changes...), BlockSize: blockSize, InodeSize: inodeSize, Args: args}
-	o.StorePaths = 20
+	if o.StorePaths == 0 {
+		o.StorePaths = 20
+	}
 	if o.Size == 0 {
 		o.Size = 48 << 20
 	}
@@ -126,6 +128,8 @@ var layouts = []layout{
 		After: [][]string{{"tune2fs", "-O", "^has_journal", "@"}}})},
 	{"resize_inode taken away by tune2fs", of("debian-1k", testimage.Options{
 		After: [][]string{{"tune2fs", "-O", "^resize_inode", "@"}, {"e2fsck", "-fy", "@"}}})},
+	{"multiple mount protection", of("nixos-4k", testimage.Options{StorePaths: -1, Linear: true}, "mmp")},
+	{"multiple mount protection and meta_bg", of("debian-1k", testimage.Options{StorePaths: -1, Linear: true, BlocksPerGroup: 256}, "mmp", "meta_bg", "^resize_inode")},
 	{"quotas of users and groups", of("nixos-4k", testimage.Options{}, "quota")},
 	{"quotas of users, groups and projects", of("debian-1k", testimage.Options{Extended: "quotatype=usrquota:grpquota:prjquota"}, "quota", "project")},
 	{"quotas of groups only", of("gdt-checksums-4k", testimage.Options{Extended: "quotatype=grpquota"}, "quota")},
@@ -217,7 +221,7 @@ func testLayout(t *testing.T, path string, p testimage.Profile) {
 	// A small journal does not hold all of it at once.
 	for from := 0; from < len(ops); from += 200 {
 		part := ops[from:min(from+200, len(ops))]
-		if err := update(path, at, func(tx *ext4.Tx) error { return run(tx, part) }); err != nil {
+		if err := update(path, at, func(tx *ext4.Tx) error { return run(tx, part) }, ext4.AcceptRisk()); err != nil {
 			t.Fatalf("Update: %v", err)
 		}
 	}

@@ -6,9 +6,11 @@ package ext4
 import (
 	"cmp"
 	"slices"
+
+	"boringboot/ext4/internal/format"
 )
 
-// tablesIn lists the bitmaps and inode tables that begin in the group or reach into it, in ascending order, neighbours joined. In
+// tablesIn lists the bitmaps and inode tables, and the block of multiple mount protection, that begin in the group or reach into it, in ascending order, neighbours joined. In
 // a file system of more than eagerGroups groups only those of the group's own flex group are known.
 func (tx *Tx) tablesIn(g Group) ([]blockRun, error) {
 	first, end := tx.flexGroups(g)
@@ -43,6 +45,9 @@ func (tx *Tx) tablesIn(g Group) ([]blockRun, error) {
 // tablesOf are those of some groups. Two that overlap are an error.
 func (tx *Tx) tablesOf(first, end Group) ([]blockRun, error) {
 	var list []blockRun
+	if tx.sb.HasIncompat(format.IncompatMMP) {
+		list = append(list, blockRun{FSBlock(format.SMMPBlock.Get(tx.sb)), 1})
+	}
 	for g := first; g < end; g++ {
 		d, err := tx.desc(g)
 		if err != nil {

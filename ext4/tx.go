@@ -110,7 +110,7 @@ func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	if tx.broken != nil {
 		return tx.broken
 	}
-	return fsys.commit(tx, o)
+	return fsys.announced(o, func() error { return fsys.commit(tx, o) })
 }
 
 var errTime = errors.New("a time that inodes cannot hold")

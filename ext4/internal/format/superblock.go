@@ -64,6 +64,7 @@ const (
 	SMinExtraIsize     U16 = 0x15C
 	SWantExtraIsize    U16 = 0x15E
 	SFlags             U32 = 0x160
+	SMMPBlock          U64 = 0x168
 	SLogGroupsPerFlex  U8  = 0x174
 	SChecksumType      U8  = 0x175
 	SKbytesWritten     U64 = 0x178
