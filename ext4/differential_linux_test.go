@@ -73,7 +73,10 @@ func (f featureSet) image(t *testing.T, without []string) string {
 	features = slices.DeleteFunc(features, func(name string) bool { return slices.Contains(f.without, name) || slices.Contains(without, name) })
 	p.Name, p.Features, p.InodeSize, p.Args = f.name, strings.Join(features, ","), f.inode, f.args
 	o := f.options
-	o.Profile, o.StorePaths, o.Size, o.Inodes = p, -1, 48<<20, 3000
+	o.Profile, o.StorePaths, o.Inodes = p, -1, 3000
+	if o.Size == 0 {
+		o.Size = 48 << 20
+	}
 	o.Fill = func(dir string) error { // a directory of several blocks, with an index where there are such
 		if err := errors.Join(os.Mkdir(dir+"/big", 0o755), os.Mkdir(dir+"/other", 0o755)); err != nil {
 			return err

@@ -112,3 +112,15 @@ func debugfs(path string, offset int64, write bool, commands ...string) (string,
 	}
 	return stdout.String(), nil
 }
+
+// Dumpe2fs returns what dumpe2fs says of the file system: the superblock and
+// each group with its free blocks.
+func Dumpe2fs(tb testing.TB, path string) string {
+	tb.Helper()
+	Require(tb, "dumpe2fs")
+	out, err := run("", "dumpe2fs", []string{path})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
