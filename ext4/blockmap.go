@@ -34,6 +34,9 @@ func (v *view) hasMap(n node) bool {
 
 // lookup finds the run that fb is in, from fb on. A hole has at least one block, and may go on behind what is told.
 func (v *view) lookup(n node, fb FileBlock) (run, error) {
+	if n.flag(format.InodeInlineData) {
+		return run{}, corruptf("inode %d: its data is in the inode, where blocks are needed", n.ino)
+	}
 	if n.flag(format.InodeExtents) {
 		return v.lookupExtent(n, fb)
 	}
@@ -106,6 +109,11 @@ func (tx *Tx) unmapBlocks(n node, from, end uint64) error {
 func (tx *Tx) dropBlocks(n node) error {
 	if tx.hasMap(n) {
 		if err := tx.unmapBlocks(n, 0, mapEnd); err != nil {
+			return err
+		}
+	}
+	if n.flag(format.InodeInlineData) {
+		if err := tx.dropInline(n); err != nil {
 			return err
 		}
 	}

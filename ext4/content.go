@@ -13,7 +13,8 @@ import (
 	"boringboot/ext4/internal/format"
 )
 
-// Content is a file's bytes, read when the transaction commits: *bytes.Reader, *io.SectionReader. It must not change before.
+// Content is a file's bytes, read when the transaction commits, or at once where they are kept in the inode: *bytes.Reader,
+// *io.SectionReader. It must not change before.
 type Content interface {
 	io.ReaderAt
 	Size() int64 // bytes
@@ -44,6 +45,10 @@ func (tx *Tx) measure(c Content) (fileContent, error) {
 	extents := tx.sb.HasIncompat(format.IncompatExtents)
 	if uint64(f.size) > tx.maxBytes(extents) {
 		return f, ErrTooLarge
+	}
+	if f.size <= int64(tx.newInlineRoom()) {
+		f.data = []blockRange{{0, 1}} // for an inode that has less room
+		return f, nil
 	}
 	free := tx.freeBlocks()
 	var need uint64
@@ -106,6 +111,9 @@ func dataRanges(c Content, size int64, blockSize int, limit uint64) (list []bloc
 
 // fill gives an empty file its content.
 func (tx *Tx) fill(n node, c fileContent) error {
+	if done, err := tx.fillInline(n, c); done || err != nil {
+		return err
+	}
 	for _, r := range c.data {
 		err := tx.appendBlocks(n, FileBlock(r.from), uint32(r.end-r.from), func(r run) {
 			off := int64(r.block) * int64(tx.blockSize)

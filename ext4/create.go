@@ -130,7 +130,7 @@ func (tx *Tx) checkSubdir(dir node) error {
 	return nil
 }
 
-// makeDir makes a directory of one block with "." and "..".
+// makeDir makes an empty directory.
 func (tx *Tx) makeDir(dir node, name string, a Attr) error {
 	n, err := tx.newInode(dir, format.ModeDir, a)
 	if err != nil {
@@ -145,8 +145,21 @@ func (tx *Tx) makeDir(dir node, name string, a Attr) error {
 	return tx.addSubdir(dir, 1)
 }
 
-// beginDir gives a new directory its first block.
+// beginDir makes a new directory an empty one: in the inode, or in one block with "." and "..".
 func (tx *Tx) beginDir(n node, parent Ino) error {
+	inline, err := tx.makeInlineDir(n, parent)
+	if err == nil && !inline {
+		err = tx.makeDirBlock(n, parent)
+	}
+	if err != nil {
+		return err
+	}
+	format.ILinksCount.Set(n.Inode, 2)
+	tx.seal(n)
+	return nil
+}
+
+func (tx *Tx) makeDirBlock(n node, parent Ino) error {
 	_, block, err := tx.appendDirBlock(n)
 	if err != nil {
 		return err
@@ -156,7 +169,5 @@ func (tx *Tx) beginDir(n node, parent Ino) error {
 	b.Put(0, format.DirentSize(1), n.ino, typ, ".")
 	b.Put(format.DirentSize(1), tx.leafSpace()-format.DirentSize(1), parent, typ, "..")
 	tx.sealLeaf(n, b)
-	format.ILinksCount.Set(n.Inode, 2)
-	tx.seal(n)
 	return nil
 }

@@ -125,7 +125,33 @@ func (a action) kernelTruncate(name string) error {
 	if err == nil && st.Size == a.size && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		return nil // nothing changes, not even times
 	}
-	return keepCapability(name, func() error { return unix.Truncate(name, a.size) })
+	return keepCapability(name, func() error {
+		if err == nil && a.size > st.Size {
+			return growTo(name, a.size)
+		}
+		return unix.Truncate(name, a.size)
+	})
+}
+
+// growTo is truncate(2) of a file to a larger size, for files that have their data in the inode by another way: there truncate(2)
+// itself kills the thread that calls it and leaves the journal of the file system stuck (Linux 6.18).
+func growTo(name string, size int64) error {
+	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if inline, err := hasInlineData(fd); err != nil || !inline {
+		return errors.Join(err, unix.Ftruncate(fd, size))
+	}
+	_, err = unix.Pwrite(fd, []byte{0}, size-1)
+	return err
+}
+
+func hasInlineData(fd int) (bool, error) {
+	const inlineData = 0x10000000 // EXT4_INLINE_DATA_FL
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	return flags&inlineData != 0, err
 }
 
 // keepCapability gives a file what the kernel takes away with a change.
@@ -222,7 +248,12 @@ func (a action) kernelFill(name string, flags int) error {
 			return fmt.Errorf("pwrite of %d bytes: %d, %w", len(part), n, err)
 		}
 	}
-	return errors.Join(unix.Ftruncate(fd, a.size), bare(name), unix.Fchown(fd, int(a.uid), int(a.gid)), unix.Fchmod(fd, a.mode))
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Size != a.size { // it ends in a hole
+		err = unix.Ftruncate(fd, a.size)
+	}
+	return errors.Join(err, bare(name), unix.Fchown(fd, int(a.uid), int(a.gid)), unix.Fchmod(fd, a.mode))
 }
 
 // kernelOnly has what Tx has no operation for.
@@ -248,6 +279,9 @@ func (a action) kernelOnly(name string) error {
 	case "shorten":
 		err = unix.Ftruncate(fd, st.Size/2)
 	case "punch":
+		if inline, err := hasInlineData(fd); inline || err != nil { // as growTo
+			return err
+		}
 		if err = unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, st.Size/4, a.size+1); err == unix.EOPNOTSUPP {
 			err = nil
 		}

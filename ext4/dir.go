@@ -105,6 +105,9 @@ func (v *view) eachInBlock(n node, fb FileBlock, data []byte, visit func(format.
 
 // each calls visit for every entry in use of a directory, "." and ".." included.
 func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) error {
+	if n.flag(format.InodeInlineData) {
+		return v.eachInline(n, visit)
+	}
 	count, err := v.dirBlocks(n)
 	if err != nil {
 		return err
@@ -130,11 +133,14 @@ func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) 
 // entries calls visit for every name in a directory but "." and "..". A name that is part of no path, or there twice, is an error:
 // whoever walks the tree would be led astray.
 func (v *view) entries(n node, visit func(name string, d format.Dirent) error) error {
+	c := v.newDirCheck(n)
+	if n.flag(format.InodeInlineData) {
+		return c.inline(func(d format.Dirent) error { return visit(string(d.Name), d) })
+	}
 	count, err := v.dirBlocks(n)
 	if err != nil {
 		return err
 	}
-	c := v.newDirCheck(n)
 	for fb := FileBlock(0); fb < count; fb++ {
 		_, data, _, err := v.dirBlock(n, fb)
 		if err == nil {
@@ -152,6 +158,9 @@ func (v *view) find(n node, name string) (found format.Dirent, ok bool, err erro
 	if v.hashed(n) {
 		found, _, err := v.findHashed(n, name)
 		return found, found.Ino != 0, err
+	}
+	if n.flag(format.InodeInlineData) {
+		return v.findInline(n, name)
 	}
 	count, err := v.dirBlocks(n)
 	if err != nil {
@@ -186,6 +195,10 @@ func (v *view) hashed(n node) bool { return v.dirIndex && n.flag(format.InodeInd
 
 // parent is where ".." of a directory points.
 func (v *view) parent(n node) (Ino, error) {
+	if n.flag(format.InodeInlineData) {
+		dots, err := v.inlineDots(n)
+		return dots[1].Ino, err
+	}
 	_, data, _, err := v.dirBlock(n, 0)
 	if err != nil {
 		return 0, err

@@ -146,28 +146,11 @@ func (tx *Tx) vetWhole(dir node) error {
 	if err := tx.checkMapped(dir); err != nil {
 		return err
 	}
-	blocks, err := tx.dirBlocks(dir)
-	if err != nil {
-		return err
-	}
 	c := tx.newDirCheck(dir)
 	c.inUse = tx.inodeUsed
-	all := blocks
-	if tx.hashed(dir) {
-		blocks = 1
-	}
-	known := &linearDir{names: map[string]FileBlock{}}
-	for fb := FileBlock(0); fb < blocks; fb++ {
-		_, data, _, err := tx.dirBlock(dir, fb)
-		if err == nil {
-			err = c.block(fb, data, func(d format.Dirent) error {
-				known.names[string(d.Name)] = fb
-				return nil
-			})
-		}
-		if err != nil {
-			return err
-		}
+	known, err := c.whole()
+	if err != nil {
+		return err
 	}
 	links := uint32(format.ILinksCount.Get(dir.Inode))
 	tooMany := links == 1 && tx.sb.HasROCompat(format.ROCompatDirNlink)
@@ -175,13 +158,48 @@ func (tx *Tx) vetWhole(dir node) error {
 		if links < 2 && !tooMany {
 			return corruptf("inode %d: a directory of %d links", dir.ino, links)
 		}
-		return tx.vetIndex(dir, all)
+		blocks, err := tx.dirBlocks(dir)
+		if err != nil {
+			return err
+		}
+		return tx.vetIndex(dir, blocks)
 	}
 	if tx.filetype && !tooMany && links != c.subdirs+2 {
 		return corruptf("inode %d: a directory of %d subdirectories has %d links", dir.ino, c.subdirs, links)
 	}
-	tx.dirs.linear[dir.ino] = known
+	if known != nil {
+		tx.dirs.linear[dir.ino] = known
+	}
 	return nil
+}
+
+// whole looks at all of a linear directory and returns what is there, or at a hashed one's root. Of one in the inode nothing has to
+// be remembered.
+func (c *dirCheck) whole() (*linearDir, error) {
+	if c.dir.flag(format.InodeInlineData) {
+		return nil, c.inline(nil)
+	}
+	blocks, err := c.v.dirBlocks(c.dir)
+	if err != nil {
+		return nil, err
+	}
+	if c.v.hashed(c.dir) {
+		blocks = 1
+	}
+	known := &linearDir{names: map[string]FileBlock{}}
+	for fb := FileBlock(0); fb < blocks; fb++ {
+		_, data, _, err := c.v.dirBlock(c.dir, fb)
+		if err == nil {
+			err = c.block(fb, data, func(d format.Dirent) error {
+				known.names[string(d.Name)] = fb
+				return nil
+			})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return known, nil
 }
 
 // vetLeaf looks at the leaf of a hashed directory where name belongs, with those that continue its hash, and that what is there

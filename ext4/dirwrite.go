@@ -56,6 +56,21 @@ func (tx *Tx) relink(parent node, name string, child node) error {
 		return err
 	}
 	tx.dropStaleIndex(dir)
+	typ := tx.entryType(format.IMode.Get(child.Inode))
+	if dir.flag(format.InodeInlineData) {
+		err = tx.editInlineEntry(dir, name, func(b format.DirBlock, _ int, d format.Dirent) { b.SetIno(d.Offset, child.ino, typ) })
+	} else {
+		err = tx.relinkInBlock(dir, name, child.ino, typ)
+	}
+	if err != nil {
+		return err
+	}
+	tx.touch(dir)
+	tx.seal(dir)
+	return nil
+}
+
+func (tx *Tx) relinkInBlock(dir node, name string, ino Ino, typ uint8) error {
 	p, err := tx.placeOf(dir, name)
 	if err != nil {
 		return err
@@ -64,10 +79,8 @@ func (tx *Tx) relink(parent node, name string, child node) error {
 	if err != nil {
 		return err
 	}
-	format.DirBlock(block).SetIno(p.entry.Offset, child.ino, tx.entryType(format.IMode.Get(child.Inode)))
+	format.DirBlock(block).SetIno(p.entry.Offset, ino, typ)
 	tx.sealLeaf(dir, block)
-	tx.touch(dir)
-	tx.seal(dir)
 	return nil
 }
 
@@ -85,6 +98,11 @@ func (tx *Tx) sealLeaf(dir node, b format.DirBlock) {
 
 // insertLinear tries every block that may have room, then makes an index of a directory of one block, or appends a block.
 func (tx *Tx) insertLinear(dir node, e newEntry) error {
+	if dir.flag(format.InodeInlineData) {
+		if done, err := tx.insertInline(dir, e); done || err != nil {
+			return err
+		}
+	}
 	blocks, err := tx.dirBlocks(dir)
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ func (v *view) readRun(n node, p []byte, off uint64) (int, error) {
 	if off/bs > 1<<32-1 {
 		return 0, corruptf("inode %d: size %d is beyond what a file can have", n.ino, n.Size())
 	}
+	if n.flag(format.InodeInlineData) {
+		return v.readInline(n, p, off)
+	}
 	r, err := v.lookup(n, FileBlock(off/bs))
 	if err != nil {
 		return 0, err
@@ -113,7 +116,7 @@ func (v *view) fastSymlink(n node) bool {
 	}
 	own := n.RawBlocks()
 	if n.FileACL() != 0 {
-		own -= min(own, uint64(v.xattrBlockCharge())*uint64(v.blockSize/512))
+		own -= min(own, uint64(v.clusterBlocks)*uint64(v.blockSize/512))
 	}
 	return own == 0
 }

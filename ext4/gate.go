@@ -76,7 +76,7 @@ var features = []feature{
 	{setIncompat, format.IncompatDirdata, "dirdata", refused, "never part of the kernel"},
 	{setIncompat, format.IncompatCsumSeed, "metadata_csum_seed", used, ""},
 	{setIncompat, format.IncompatLargedir, "large_dir", used, ""},
-	{setIncompat, format.IncompatInlineData, "inline_data", refused, "data in the inode is not written yet"},
+	{setIncompat, format.IncompatInlineData, "inline_data", used, ""},
 	{setIncompat, format.IncompatEncrypt, "encrypt", refused, "encryption is not handled yet"},
 	{setIncompat, format.IncompatCasefold, "casefold", refused, "casefolded directories are not handled yet"},
 

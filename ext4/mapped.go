@@ -11,6 +11,9 @@ import (
 // checkMapped: i_blocks counts the clusters of the data, of the map itself and of extended attributes; none of them is there twice;
 // a directory has all blocks that its size says and no others.
 func (v *view) checkMapped(n node) error {
+	if n.flag(format.InodeInlineData) {
+		return v.checkInline(n)
+	}
 	if !v.hasMap(n) {
 		return nil
 	}

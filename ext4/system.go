@@ -32,6 +32,12 @@ func (v *view) checkRoot() error {
 	if n.Type() != format.ModeDir {
 		return corruptf("inode %d: the root is not a directory", n.ino)
 	}
+	if n.flag(format.InodeInlineData) {
+		if err := v.checkInline(n); err != nil {
+			return err
+		}
+		return v.newDirCheck(n).inline(nil)
+	}
 	if _, err := v.dirBlocks(n); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (tx *Tx) checkTruncate(n node, size int64) error {
 	if n.flag(format.InodeEncrypt) {
 		return unsupportedf("inode %d: it is encrypted", n.ino)
 	}
-	if uint64(size) > tx.maxBytes(n.flag(format.InodeExtents)) {
+	if uint64(size) > tx.maxBytes(tx.sb.HasIncompat(format.IncompatExtents) && n.flag(format.InodeExtents|format.InodeInlineData)) {
 		return ErrTooLarge
 	}
 	return tx.checkMapped(n)
@@ -66,6 +66,11 @@ func (tx *Tx) checkTruncate(n node, size int64) error {
 // truncate sets the size of a file that has a map, and seals it. Blocks that are reserved beyond the size go, too, as the kernel has
 // it; only where it grows they stay. Times are the caller's.
 func (tx *Tx) truncate(n node, size uint64) error {
+	if n.flag(format.InodeInlineData) {
+		if done, err := tx.truncateInline(n, size); done || err != nil {
+			return err
+		}
+	}
 	bs := uint64(tx.blockSize)
 	old := n.Size()
 	if size <= old {

@@ -69,6 +69,20 @@ func (tx *Tx) unlink(dir node, name string) error {
 		return err
 	}
 	tx.dropStaleIndex(dir)
+	if dir.flag(format.InodeInlineData) {
+		err = tx.editInlineEntry(dir, name, func(b format.DirBlock, before int, d format.Dirent) { b.Remove(before, d.Offset) })
+	} else {
+		err = tx.unlinkInBlock(dir, name)
+	}
+	if err != nil {
+		return err
+	}
+	tx.touch(dir)
+	tx.seal(dir)
+	return nil
+}
+
+func (tx *Tx) unlinkInBlock(dir node, name string) error {
 	p, err := tx.placeOf(dir, name)
 	if err != nil {
 		return err
@@ -83,8 +97,6 @@ func (tx *Tx) unlink(dir node, name string) error {
 	if known := tx.linearOf(dir); known != nil {
 		known.removed(name, p.fb)
 	}
-	tx.touch(dir)
-	tx.seal(dir)
 	return nil
 }
 
@@ -96,6 +108,12 @@ func (tx *Tx) setParent(dir node, parent Ino) error {
 	}
 	if _, err := tx.parent(dir); err != nil {
 		return err
+	}
+	if dir.flag(format.InodeInlineData) {
+		format.U32(0).Set(dir.IBlock(), uint32(parent))
+		tx.dirs.below[dir.ino] = parent
+		tx.seal(dir)
+		return nil
 	}
 	at, _, index, err := tx.dirBlock(dir, 0)
 	if err != nil {

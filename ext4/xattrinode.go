@@ -63,8 +63,8 @@ func (v *view) eaCharge(a format.Xattr) int64 {
 	if a.Inum == 0 {
 		return 0
 	}
-	cluster := int64(v.blockSize) << (format.SLogClusterSize.Get(v.sb) - format.SLogBlockSize.Get(v.sb))
-	return (int64(a.Size) + cluster - 1) / cluster * (cluster / int64(v.blockSize))
+	cluster := int64(v.clusterBlocks) * int64(v.blockSize)
+	return (int64(a.Size) + cluster - 1) / cluster * int64(v.clusterBlocks)
 }
 
 // xattrBlocks is how many blocks of an inode's i_blocks its extended attributes make: their block, and values that have inodes.
@@ -75,7 +75,7 @@ func (v *view) xattrBlocks(n node) (uint64, error) {
 	}
 	total := int64(0)
 	if x.at != 0 {
-		total += v.xattrBlockCharge()
+		total += int64(v.clusterBlocks)
 	}
 	for _, a := range x.inode {
 		total += v.eaCharge(a)
@@ -84,11 +84,6 @@ func (v *view) xattrBlocks(n node) (uint64, error) {
 		total += v.eaCharge(a)
 	}
 	return uint64(total), nil
-}
-
-// xattrBlockCharge is how many blocks a block of attributes adds to i_blocks: its cluster.
-func (v *view) xattrBlockCharge() int64 {
-	return int64(v.clusterBlocks)
 }
 
 // newEAInode makes an inode for a value, with one reference, near inode n and with its owner.
@@ -126,19 +121,8 @@ func (tx *Tx) referEA(n node, a format.Xattr, change int) error {
 	refs += uint64(change)
 	ea.SetEARefs(refs)
 	if refs == 0 {
-		return tx.freeEAInode(ea)
+		return tx.dropInode(ea)
 	}
 	tx.seal(ea)
 	return nil
-}
-
-// freeEAInode frees an inode that nothing refers to any more, as the last unlink does with a file.
-func (tx *Tx) freeEAInode(ea node) error {
-	if err := tx.dropBlocks(ea); err != nil {
-		return err
-	}
-	format.ILinksCount.Set(ea.Inode, 0)
-	format.IDtime.Set(ea.Inode, uint32(max(tx.now.Sec, 1)))
-	tx.seal(ea)
-	return tx.freeInode(ea.ino, false)
 }

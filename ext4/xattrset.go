@@ -236,11 +236,9 @@ func (tx *Tx) putXattrs(n node, x xattrs, inode, block []format.Xattr, made Ino)
 	}
 	n.SetXattrs(inode)
 	if !slices.EqualFunc(x.block, block, sameXattr) {
-		blocks, err := tx.putXattrBlock(n, x, block, made)
-		if err != nil {
+		if err := tx.putXattrBlock(n, x, block, made); err != nil {
 			return err
 		}
-		charge += blocks
 	}
 	if err := tx.addBlocks(n, charge); err != nil {
 		return err
@@ -260,18 +258,19 @@ func sameXattr(a, b format.Xattr) bool {
 }
 
 // putXattrBlock gives an inode a block of attributes with that list, in place where no other inode shares it, or none for an empty
-// list. It returns by how many blocks the inode's i_blocks changes.
-func (tx *Tx) putXattrBlock(n node, x xattrs, list []format.Xattr, made Ino) (charge int64, err error) {
+// list.
+func (tx *Tx) putXattrBlock(n node, x xattrs, list []format.Xattr, made Ino) error {
 	if x.at != 0 && x.refs == 1 && len(list) > 0 {
 		for _, a := range x.block {
 			if !keeps(list, a) {
 				if err := tx.referEA(n, a, -1); err != nil {
-					return 0, err
+					return err
 				}
 			}
 		}
-		return 0, tx.writeXattrBlock(x.at, list, false)
+		return tx.writeXattrBlock(x.at, list, false)
 	}
+	n.SetFileACL(0)
 	if len(list) > 0 {
 		// The new block's references come before those of the old one are given up.
 		for _, a := range list {
@@ -279,25 +278,22 @@ func (tx *Tx) putXattrBlock(n node, x xattrs, list []format.Xattr, made Ino) (ch
 				continue
 			}
 			if err := tx.referEA(n, a, 1); err != nil {
-				return 0, err
+				return err
 			}
 		}
-		at, _, err := tx.allocBlocks(tx.homeOf(n), 1)
+		at, err := tx.allocMeta(n, tx.homeOf(n))
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if err := tx.writeXattrBlock(at, list, true); err != nil {
-			return 0, err
+			return err
 		}
 		n.SetFileACL(at)
-		charge += tx.xattrBlockCharge()
-	} else {
-		n.SetFileACL(0)
 	}
 	if x.at == 0 {
-		return charge, nil
+		return nil
 	}
-	return charge - tx.xattrBlockCharge(), tx.leaveXattrBlock(n, x)
+	return tx.leaveXattrBlock(n, x)
 }
 
 func (tx *Tx) writeXattrBlock(at FSBlock, list []format.Xattr, fresh bool) error {
@@ -327,7 +323,7 @@ func (tx *Tx) leaveXattrBlock(n node, x xattrs) error {
 				return err
 			}
 		}
-		return tx.release(x.at, 1)
+		return tx.freeMeta(n, x.at)
 	}
 	block, err := tx.over.Edit(x.at)
 	if err != nil {
@@ -341,5 +337,5 @@ func (tx *Tx) leaveXattrBlock(n node, x xattrs) error {
 	if tx.metadataCsum {
 		b.SetChecksum(tx.seed, x.at)
 	}
-	return nil
+	return tx.addBlocks(n, -int64(tx.clusterBlocks))
 }

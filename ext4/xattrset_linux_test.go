@@ -146,6 +146,10 @@ func TestXattrsChangeAsUnderTheKernel(t *testing.T) {
 		{"ea_inode", 1024, 256, 2, 5, 60},
 		{"ea_inode", 4096, 256, 2, 5, 60},
 		{"ea_inode,^metadata_csum", 4096, 512, 1, 5, 60},
+		{"ea_inode,^extent,^64bit", 1024, 256, 1, 5, 60},
+		{"ea_inode,inline_data", 1024, 512, 1, 5, 60},
+		{"ea_inode,inline_data", 4096, 256, 1, 5, 60},
+		{"inline_data", 1024, 1024, 1, 5, 60},
 	} {
 		for seed := range uint64(c.seeds) {
 			t.Run(fmt.Sprintf("%s of %d, inodes of %d, seed %d", c.features, c.block, c.inode, seed), func(t *testing.T) {
