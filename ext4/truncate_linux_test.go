@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"boringboot/ext4/internal/format"
 	"boringboot/internal/holes"
 	"boringboot/internal/testimage"
 
@@ -251,13 +252,7 @@ func TestTruncateDoesWhatTheKernelDoes(t *testing.T) {
 			}
 			testimage.Unmount(t, dir)
 			kernels := filepath.Join(t.TempDir(), "kernels")
-			image, err := os.ReadFile(ours)
-			if err == nil {
-				err = os.WriteFile(kernels, image, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			duplicate(t, ours, kernels)
 			dir = testimage.MountRW(t, kernels, 0)
 			for i, size := range sizes {
 				for _, kind := range []string{"full", "reserved"} {
@@ -325,4 +320,97 @@ func readPiece(t *testing.T, path string, off, n int64) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// The kernel makes files of thousands of extents, some of them unwritten; we cut, grow and replace them.
+func TestDeepTreesOfTheKernel(t *testing.T) {
+	for _, name := range []string{"nixos-1k", "gdt-checksums-1k", "debian-2k"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := testimage.ProfileNamed(name)
+			bs := int64(p.BlockSize)
+			image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 48 << 20, Inodes: 100})
+			dir := testimage.MountRW(t, image, 0)
+			const extents = 30_000 / 2
+			count := extents * 1024 / bs
+			size := 2 * count * bs
+			var cuts []int64
+			for i, at := range []int64{0, 4, 5, 84, 337, 1000, 7000, count} {
+				cuts = append(cuts, min(at, count)*2*bs+int64(i%2)*bs/3)
+			}
+			write := func(name string, unwritten bool) {
+				f, err := os.Create(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				// Every second block, in an order that splits nodes anywhere.
+				for i := range count {
+					at := (i * 7919 % count) * 2 * bs
+					if unwritten && i%3 > 0 {
+						err = unix.Fallocate(int(f.Fd()), 0, at, bs)
+					} else {
+						_, err = f.WriteAt(pattern(int(bs), byte(i)), at)
+					}
+					if err == nil && i%5000 == 0 {
+						err = f.Sync()
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			write("written", false)
+			write("mixed", true)
+			testimage.Unmount(t, dir)
+			for _, name := range []string{"written", "mixed"} {
+				loc, err := openImage(t, image).view.locate(name, true)
+				if err != nil || format.ExtentNode(loc.node.IBlock()).Depth() < 2 {
+					t.Fatalf("the kernel's tree is not deep (%v)", err)
+				}
+				dir := testimage.Mount(t, image, 0)
+				whole, err := os.ReadFile(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				testimage.Unmount(t, dir)
+				for i, size := range append(cuts, size) {
+					copied := filepath.Join(t.TempDir(), fmt.Sprint(i))
+					duplicate(t, image, copied)
+					want := append(bytes.Clone(whole[:min(size, int64(len(whole)))]), make([]byte, max(0, size-int64(len(whole))))...)
+					mustUpdate(t, openImage(t, copied), func(tx *Tx) error { return tx.Truncate(name, size) }, WithoutJournal())
+					if err := testimage.FsckErr(copied, 0, testimage.KernelLeaves...); err != nil {
+						t.Errorf("%s cut to %d: %v", name, size, err)
+					}
+					dir := testimage.Mount(t, copied, 0)
+					if got := readPiece(t, filepath.Join(dir, name), 0, size); !bytes.Equal(got, want) {
+						t.Errorf("%s cut to %d: %s", name, size, firstDifference(want, got))
+					}
+					testimage.Unmount(t, dir)
+					if err := os.Remove(copied); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			free := openImage(t, image).Info().FreeBlocks
+			mustUpdate(t, openImage(t, image), func(tx *Tx) error {
+				return errors.Join(tx.WriteFile("written", bytes.NewReader(nil), Attr{}), tx.Remove("mixed"))
+			}, WithoutJournal())
+			testimage.Fsck(t, image, 0)
+			if now := openImage(t, image).Info().FreeBlocks; now < free+2*uint64(count) {
+				t.Errorf("%d blocks were free, now %d; two files had %d each", free, now, count)
+			}
+		})
+	}
+}
+
+func duplicate(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
