@@ -91,13 +91,20 @@ func (tx *Tx) stampSuperblock(base *view, journaled bool) (superblocks, error) {
 	if err != nil {
 		return superblocks{}, err
 	}
-	copy(block, tx.superIn(old, tx.sb, journaled))
+	if journaled {
+		copy(block, tx.superIn(old, tx.sb, true))
+		return s, nil
+	}
+	_, off := tx.superAt()
+	copy(block[off:], tx.sb)
 	return s, nil
 }
 
-// superIn is a copy of the superblock's block with sb in it: with the mark that recovery is needed or without it.
+// superIn is a copy of the superblock's block as the device has it, with sb in it: with the mark that recovery is needed or without.
+// Where it can be, they differ in one sector.
 func (v *view) superIn(block []byte, sb format.Superblock, mark bool) []byte {
 	_, off := v.superAt()
+	old := format.Superblock(block[off:][:format.SuperblockSize])
 	block = bytes.Clone(block)
 	sb = format.Superblock(block[off:][:copy(block[off:], sb)])
 	features := format.SFeatureIncompat.Get(sb) &^ format.IncompatRecover
@@ -106,7 +113,7 @@ func (v *view) superIn(block []byte, sb format.Superblock, mark bool) []byte {
 	}
 	format.SFeatureIncompat.Set(sb, features)
 	if v.metadataCsum {
-		sb.SetChecksum()
+		sb.SetChecksumLike(old)
 	}
 	return block
 }

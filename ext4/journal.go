@@ -157,6 +157,10 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 //
 // A mark with an empty log is nothing to recover, and without its commit block a transaction is not one.
 //
+// A device may write some of a block's sectors of 512 bytes and not others. What a mount reads before it replays the log changes in
+// one sector each: the superblock (SetChecksumLike), the journal's, a descriptor. So does the commit block, whose place is cleared
+// before: one that is there in part would be taken for damage.
+//
 // The last two syncs must not be made one: of a pair that is torn the mark may be cleared and the log still be there, and on
 // that "e2fsck -p" at boot stops and asks.
 func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
@@ -199,6 +203,9 @@ func (w *writer) prepareLog(j *journal, super superblocks) error {
 		if err := j.write(w, j.First+uint32(i), b); err != nil {
 			return err
 		}
+	}
+	if err := j.write(w, j.First+uint32(len(j.log)), make([]byte, w.blockSize)); err != nil {
+		return err
 	}
 	return w.sync()
 }

@@ -161,9 +161,9 @@ func (r *recovery) cleanSuperblock() error {
 // setSuperblock takes over sb as what the recovered device has, without the mark.
 func (r *recovery) setSuperblock(v *view, sb format.Superblock) error {
 	at, _ := v.superAt()
-	old, err := v.src.Block(at)
-	if err != nil {
-		return err
+	old := make([]byte, r.blockSize)
+	if _, err := r.dev.ReadAt(old, int64(at)*int64(r.blockSize)); err != nil {
+		return fmt.Errorf("read block %d: %w", at, err)
 	}
 	r.superAt, r.super, r.markedSuper = at, v.superIn(old, sb, false), v.superIn(old, sb, true)
 	return nil

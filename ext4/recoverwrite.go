@@ -113,7 +113,7 @@ func (w *writer) writeAnew(j *journal, fastCommits bool) error {
 	if err := w.sync(); err != nil {
 		return err
 	}
-	for i, b := range j.log {
+	for i, b := range append(slices.Clone(j.log), make([]byte, w.blockSize)) { // the commit block's place is cleared
 		if err := j.write(w, j.First+uint32(i), b); err != nil {
 			return err
 		}
@@ -184,11 +184,15 @@ func (r *recovery) writeAtOnce(w *writer) error {
 	return nil
 }
 
+// writeCopies writes what the log has home, but for the superblock.
 func (r *recovery) writeCopies(w *writer) error {
 	if r.log == nil {
 		return nil
 	}
 	for _, b := range slices.Sorted(maps.Keys(r.log.Copies)) {
+		if b == r.superAt {
+			continue // it is written last, and in one sector
+		}
 		block, err := r.replayed(b)
 		if err != nil {
 			return err

@@ -1,0 +1,176 @@
+package ext4
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"boringboot/internal/testimage"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const sector = 512 // bytes that a device writes whole or not at all
+
+// torn is what the device holds when power goes after n writes: what was synced, and of the rest any of their sectors.
+func (r *recorder) torn(n int, random *rand.Rand) []byte {
+	durable := r.durable(n)
+	b := r.image(durable, func(int) bool { return true })
+	rest := slices.Clone(r.log[durable:n])
+	random.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
+	for _, w := range rest {
+		share := random.IntN(3) // of three: nothing, about half, all
+		for at := 0; at < len(w.data); at += sector {
+			if share == 2 || share == 1 && random.IntN(2) == 0 {
+				copy(b[w.off+int64(at):], w.data[at:min(at+sector, len(w.data))])
+			}
+		}
+	}
+	return b
+}
+
+// tornSame cuts in every sector: a write that spans several is there up to one of them only.
+func (r *recorder) tornAt(n, sectors int) []byte {
+	b := r.image(n-1, func(int) bool { return true })
+	w := r.log[n-1]
+	copy(b[w.off:], w.data[:min(sectors*sector, len(w.data))])
+	return b
+}
+
+// judged has somebody recover an image, and e2fsck and the kernel look at it. It returns the tree.
+func judged(path, by string) (map[string]testimage.Node, error) {
+	var out []byte
+	var err error
+	switch by {
+	case "kernel":
+		out, err = exec.Command("sh", "-c", `d=$(mktemp -d) && l=$(losetup -f --show "$0") && { mount -t ext4 -o rw,noinit_itable $l $d && umount $d; s=$?; losetup -d $l; rmdir $d; exit $s; }`, path).CombinedOutput()
+	case "e2fsck -p":
+		out, err = exec.Command("e2fsck", "-p", path).CombinedOutput()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == 1 {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w\n%s", by, err, out)
+	}
+	return nil, testimage.FsckErr(path, 0)
+}
+
+// cutEverywhere has everything that can be left of a recording looked at. outcomes are the trees that are allowed, by name.
+func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]map[string]testimage.Node, last string) {
+	t.Helper()
+	testimage.RequireRoot(t)
+	testimage.Require(t, "e2fsck", "losetup", "mount")
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	seen := map[string]int{}
+	try := func(what, by string, b []byte, must string) {
+		writeImage(t, path, b)
+		if _, err := judged(path, by); err != nil {
+			t.Errorf("%s, then %s (seed %d): %v", what, by, seed, err)
+			return
+		}
+		got := withoutTimesOfDirectories(kernelTree(t, path))
+		for name, tree := range outcomes {
+			if cmp.Equal(got, tree) {
+				seen[name]++
+				if must != "" && name != must {
+					t.Errorf("%s, then %s (seed %d): %s, want %s", what, by, seed, name, must)
+				}
+				return
+			}
+		}
+		t.Errorf("%s, then %s (seed %d): none of %v; from %s:\n%s", what, by, seed, slices.Collect(maps.Keys(outcomes)), last, cmp.Diff(outcomes[last], got))
+	}
+	who := []string{"kernel", "e2fsck -p"}
+	for n := range len(r.log) + 1 {
+		must := ""
+		if n == len(r.log) {
+			must = last
+		}
+		if r.durable(n) == n { // nothing is in flight
+			try(fmt.Sprintf("cut after write %d of %d", n, len(r.log)), who[n%2], r.torn(n, random), must)
+			continue
+		}
+		try(fmt.Sprintf("cut after write %d of %d, torn", n, len(r.log)), who[n%2], r.torn(n, random), must)
+		// The write that was being done, alone: this is where what is read before a log is replayed would show.
+		w := r.log[n-1]
+		if sectors := len(w.data) / sector; sectors > 1 {
+			try(fmt.Sprintf("cut in write %d of %d (%d bytes at %d)", n, len(r.log), len(w.data), w.off), who[(n+1)%2], r.tornAt(n, 1+random.IntN(sectors-1)), "")
+		}
+	}
+	for name := range outcomes {
+		if seen[name] == 0 {
+			t.Errorf("outcomes %v: all of %v must be among them", seen, slices.Collect(maps.Keys(outcomes)))
+			return
+		}
+	}
+}
+
+// tearable is a small file system with a journal of a kind, and files of all that an update may replace or remove.
+func tearable(t *testing.T, profile, features, journal string) string {
+	t.Helper()
+	p := testimage.ProfileNamed(profile)
+	if features != "" {
+		p.Features += "," + features
+	}
+	path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 12 << 20, Inodes: 600, Fill: func(dir string) error {
+		var errs []error
+		for i := range 30 {
+			errs = append(errs, os.MkdirAll(filepath.Join(dir, "old", fmt.Sprint(i)), 0o755))
+		}
+		return errors.Join(append(errs, os.WriteFile(filepath.Join(dir, "replaced"), pattern(9900, 1), 0o644),
+			os.WriteFile(filepath.Join(dir, "kept"), pattern(5000, 3), 0o644))...)
+	}})
+	if journal == "" {
+		return path
+	}
+	if version, ok := strings.CutPrefix(journal, "debugfs "); ok {
+		testimage.DebugfsWrite(t, path, 0, "journal_open -c -v "+version, "journal_close")
+		return path
+	}
+	dir := testimage.MountWith(t, path, 0, journal)
+	mustDo(t, os.WriteFile(filepath.Join(dir, "by-the-kernel"), []byte("x"), 0o644))
+	testimage.Unmount(t, dir)
+	return path
+}
+
+func tornUpdate(tx *Tx) error {
+	return errors.Join(crashUpdate(tx), tx.RemoveAll("old"), tx.Mkdir("new", Attr{Mode: 0o755}), tx.Link("kept", "new/again"))
+}
+
+func TestATornCutAnywhereLeavesAllOrNothing(t *testing.T) {
+	for _, c := range []struct{ profile, features, journal string }{
+		{"no-checksums-1k", "", ""},
+		{"no-checksums-4k", "64bit", ""},
+		{"gdt-checksums-2k", "", "journal_checksum"},
+		{"gdt-checksums-1k", "", "data=writeback,journal_async_commit"},
+		{"nixos-4k", "", "debugfs 2"},
+		{"nixos-4k", "", "data=ordered"},
+		{"pi-gen-1k", "", "data=ordered"},
+		{"nixos-2k", "fast_commit", "data=ordered"},
+		{"debian-4k", "", "data=writeback,journal_async_commit"},
+	} {
+		t.Run(strings.Join([]string{c.profile, c.features, c.journal}, " "), func(t *testing.T) {
+			t.Parallel()
+			path := tearable(t, c.profile, c.features, c.journal)
+			old := withoutTimesOfDirectories(kernelTree(t, path))
+			r := newRecorder(t, path)
+			fsys, err := Open(r)
+			mustDo(t, err)
+			mustUpdate(t, fsys, tornUpdate)
+			writeImage(t, path, r.now)
+			testimage.Fsck(t, path, 0)
+			done := withoutTimesOfDirectories(kernelTree(t, path))
+			cutEverywhere(t, r, path, map[string]map[string]testimage.Node{"nothing": old, "all": done}, "all")
+		})
+	}
+}
