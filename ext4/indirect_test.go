@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -309,6 +310,56 @@ func TestDirectoriesAndSymlinksOfIndirectBlocks(t *testing.T) {
 			}
 			if size := got["d"].Size / int64(p.BlockSize); size < 13 {
 				t.Errorf("the directory has %d blocks only", size)
+			}
+		})
+	}
+}
+
+// What a file needs is known before anything is written: its blocks with data and the tables that lead to them.
+func TestTheTablesOfAMapAreCounted(t *testing.T) {
+	for _, p := range oldProfiles {
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 64 << 20, Inodes: 400})
+			testimage.Check(t, path, 0)
+			mustUpdate(t, openImage(t, path), func(tx *Tx) error {
+				for name, c := range boundaryFiles(p.BlockSize) {
+					if uint64(c.Size()) > tx.maxBytes(false) {
+						continue
+					}
+					if err := tx.WriteFile(name, c, Attr{}); err != nil {
+						return err
+					}
+					data, count, err := dataRanges(c, c.Size(), p.BlockSize, math.MaxUint64)
+					if err != nil {
+						return err
+					}
+					info, err := tx.Stat(name)
+					if err != nil {
+						return err
+					}
+					want := (count + tx.indirectBlocks(data)) * uint64(p.BlockSize/512)
+					if got := info.Sys().(*Stat).Blocks; got != want {
+						t.Errorf("%s has %d sectors, %d were foreseen", name, got, want)
+					}
+				}
+				return nil
+			})
+			// A file that fits without its tables and not with them is refused, and the update goes on.
+			fsys := openImage(t, path)
+			mustUpdate(t, fsys, func(tx *Tx) error {
+				free := int64(tx.freeBlocks())
+				err := tx.WriteFile("full", cut{numbered{int64(p.BlockSize)}, free * int64(p.BlockSize)}, Attr{})
+				if !errors.Is(err, ErrNoSpace) {
+					t.Errorf("a file of %d blocks: %v, want %v", free, err, ErrNoSpace)
+				}
+				fits := free
+				for ; uint64(fits)+tx.indirectBlocks([]blockRange{{0, uint64(fits)}}) > uint64(free); fits-- {
+				}
+				return tx.WriteFile("full", cut{numbered{int64(p.BlockSize)}, fits * int64(p.BlockSize)}, Attr{})
+			})
+			if free := fsys.Info().FreeBlocks; free > 1 {
+				t.Errorf("%d blocks are free, the file was to take all but perhaps one", free)
 			}
 		})
 	}
