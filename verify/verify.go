@@ -87,7 +87,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 // witness is one reader's account.
 type witness struct {
 	name    string
-	reader  *reader    // nil where it refused
+	reader  *reader // nil where it refused
 	budget  *budget
 	refused error      // why it cannot read the image
 	err     error      // what kept it from looking that is no fault of its own
