@@ -300,9 +300,10 @@ func (p *Plan) checkSpace() error {
 // (Documentation/filesystems/ext4/ifork.rst).
 const maxFastSymlink = 59
 
-// Changes reports whether applying the plan would write anything.
+// Changes reports whether applying the plan would write anything: what it does itself, or what was recovered when the file system was
+// opened.
 func (p *Plan) Changes() bool {
-	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
+	return p.fsys.Recovery() != nil || slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
 }
 
 // Entries returns what must be in the file system once the plan is applied: what the verifier is to find.

@@ -6,12 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"boringboot/inject"
+	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
+	"boringboot/internal/filemode"
 	"boringboot/internal/nixbuild"
 	"boringboot/internal/options"
 	"boringboot/partition"
@@ -19,6 +24,7 @@ import (
 
 type injectCommand struct {
 	image, dest, host string
+	noJournal         bool
 	source            sourceFlags
 	root              options.Root
 	write             writeFlags
@@ -31,8 +37,12 @@ func newInject() *cobra.Command {
 		Use:   "inject IMAGE",
 		Short: "Put files into an image that exists",
 		Long: `inject puts files into IMAGE's ext4 root and reads them back: the manifest's files (with --secrets, --manifest or --host), the
-content of directories (--tree), single files (--file). It changes IMAGE in place, in one transaction, or writes the changed image to
--o OUT; for a compressed IMAGE -o is required.`,
+content of directories (--tree), single files (--file). It changes IMAGE in place, or writes the changed image to -o OUT; for a
+compressed IMAGE -o is required.
+
+In place, the change goes through the journal of IMAGE's file system: cut off at any moment, it is there or it is not. Where there is no
+journal, a copy beside IMAGE is changed and takes its name when it was read back. IMAGE may be a block device (on Linux) that is not
+mounted; one whose file system has no journal needs --no-journal.`,
 		Example: `  boringboot inject nixos.img --secrets secrets/bastet.yaml
   boringboot inject nixos.img.zst -o ready.img.zst --tree ./root --file ./wpa.conf:/var/lib/wpa.conf:0600`,
 		Args: cli.Args("IMAGE"),
@@ -43,6 +53,7 @@ content of directories (--tree), single files (--file). It changes IMAGE in plac
 	}
 	cmd.Flags().StringVarP(&i.dest, "output", "o", "", "write the changed image to `OUT` and leave IMAGE alone")
 	cmd.Flags().StringVar(&i.host, "host", "", "the host's `NAME`: finds its SOPS file, and is what the known_hosts line begins with")
+	cmd.Flags().BoolVar(&i.noJournal, "no-journal", false, "change a file system that has no journal where it lies: cut off in the middle, it is damaged")
 	i.source.registerSecrets(cmd)
 	i.source.registerFiles(cmd)
 	i.root.Register(cmd)
@@ -61,6 +72,9 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 		if err := nixbuild.CheckHost(i.host); err != nil {
 			return err
 		}
+	}
+	if i.noJournal && i.dest != "" {
+		return cli.Usage(cmd, "--no-journal is about a change in place, and -o names a copy")
 	}
 	if i.write.force && i.dest == "" {
 		return cli.Usage(cmd, "--force replaces the file that -o names, and there is no -o")
@@ -89,6 +103,9 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 		return err
 	}
 	res := result{Command: "inject", Host: i.host, Image: i.image, Dest: i.dest}
+	if i.dest == "" && payload.private() {
+		res.Warnings = append(res.Warnings, readableByOthers(i.image)...)
+	}
 	switch {
 	case i.write.dryRun:
 		return dryRun(ctx, c, j, i.image, res)
@@ -104,30 +121,79 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	}
 }
 
+// inPlace changes the image itself: through the journal of its file system or, where it has none, as throughCopy does.
 func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records *records, res result) error {
 	img, err := diskimage.OpenInPlace(i.image)
-	if errors.Is(err, diskimage.ErrCompressed) {
-		return cli.WithHint(err, "-o OUT names the file that the changed image is written to")
-	}
-	if errors.Is(err, diskimage.ErrInUse) {
-		return cli.WithHint(err, "wait until the other run has ended")
-	}
 	if err != nil {
-		return err
+		return hintInPlace(err)
 	}
 	defer img.Close()
 	j.source = i.image
-	done, err := j.run(ctx, img)
+	done, err := j.plan(img)
+	if err != nil {
+		return err
+	}
+	journal := slices.Contains(done.info.Features, "has_journal")
+	switch {
+	case journal || i.noJournal || !done.changes:
+		err = j.apply(ctx, img, done)
+	case img.Device():
+		return cli.WithHint(fmt.Errorf("%s: its file system has no journal: what is cut off in the middle of a change leaves it damaged", i.image),
+			"--no-journal takes that risk; tune2fs -j gives it a journal")
+	default:
+		return i.throughCopy(ctx, c, j, img, records, res)
+	}
 	if err != nil {
 		return err
 	}
 	if err := img.Close(); err != nil {
 		return err
 	}
-	res.fill(done)
-	res.addKey(records)
-	if err := records.write(ctx, &res); err != nil {
-		return fmt.Errorf("%s is complete and verified, but: %w", i.image, err)
+	return report(ctx, c, records, res, done)
+}
+
+// throughCopy changes a copy of the image that takes its place when it is verified and synced: the file system has no journal that
+// would make a cut in the middle harmless.
+func (i *injectCommand) throughCopy(ctx context.Context, c *console, j *job, img *diskimage.Image, records *records, res result) error {
+	out, err := img.Replace(ctx, c.progress)
+	if err != nil {
+		return hintInPlace(err)
 	}
-	return unprinted(i.image, c.finish(res))
+	defer out.Abort()
+	c.step("%s has no journal: changing a copy, which then takes its place", i.image)
+	j.options.Copy = true
+	done, err := j.run(ctx, out)
+	if err != nil {
+		return err
+	}
+	if err := out.Commit(ctx, c.progress); err != nil {
+		return hintInPlace(err)
+	}
+	return report(ctx, c, records, res, done)
+}
+
+// readableByOthers warns of an image that is to hold secrets and that its owner is not alone to read. Its mode is the user's own choice:
+// a new image would be 0600.
+func readableByOthers(path string) []findingResult {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o077 == 0 || runtime.GOOS == "windows" {
+		return nil // opening it says what is wrong, and who may read a device is the system's to say
+	}
+	return []findingResult{{Code: "readable-image", Message: fmt.Sprintf("others may read %s (mode %s), which holds secrets: chmod 600 keeps it to yourself", path, filemode.Octal(info.Mode()))}}
+}
+
+// hintInPlace adds to an error about an image that is changed in place what the user can do about it.
+func hintInPlace(err error) error {
+	var linked *diskimage.LinkedError
+	switch {
+	case errors.Is(err, diskimage.ErrCompressed):
+		return cli.WithHint(err, "-o OUT names the file that the changed image is written to")
+	case errors.Is(err, diskimage.ErrInUse):
+		return cli.WithHint(err, "wait until the other run has ended")
+	case errors.Is(err, diskimage.ErrBusy):
+		return cli.WithHint(err, "unmount it first")
+	case errors.As(err, &linked), atomicfile.DiskFull(err):
+		return cli.WithHint(err, "-o OUT writes the changed copy elsewhere; --no-journal changes the image where it lies, which a cut in the middle damages")
+	}
+	return err
 }

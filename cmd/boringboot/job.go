@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"boringboot/ext4"
 	"boringboot/inject"
@@ -34,17 +33,29 @@ type job struct {
 
 // outcome is what a job did, for people and for the receipt.
 type outcome struct {
-	root   partition.Partition
-	table  *partition.Table
-	info   ext4.Info // before the change
-	plan   *inject.Plan
-	report *verify.Report // nil after a dry run
-	took   time.Duration  // planning and writing
+	root     partition.Partition
+	table    *partition.Table
+	info     ext4.Info      // before the change
+	recovery *ext4.Recovery // what opening it recovered; nil: there was nothing to recover
+	plan     *inject.Plan
+	changes  bool           // the plan writes something
+	report   *verify.Report // nil after a dry run
 }
 
-// run does the job. Until the plan is applied the image is untouched; an error after that says that it was changed. Reading back is
-// not interrupted once an image was changed in place: it takes milliseconds, and the user has to know.
+// run does the job. Until the plan is applied the image is untouched; an error after that says that it was changed.
 func (j *job) run(ctx context.Context, img image) (*outcome, error) {
+	out, err := j.plan(img)
+	if err != nil {
+		return nil, err
+	}
+	if j.dryRun {
+		return out, j.planError(out.plan.Rehearse())
+	}
+	return out, j.apply(ctx, img, out)
+}
+
+// plan finds the root and plans what is to be done to it. It reads only.
+func (j *job) plan(img image) (*outcome, error) {
 	table, err := partition.Read(img.Section(0, img.Size()), img.Size())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.source, err)
@@ -53,43 +64,50 @@ func (j *job) run(ctx context.Context, img image) (*outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.source, err)
 	}
-	section := img.Section(root.Start, root.Size)
-	start := time.Now()
-	fsys, err := ext4.Open(section)
+	fsys, err := ext4.Open(img.Section(root.Start, root.Size))
 	if err != nil {
 		return nil, hintExt4(fmt.Errorf("%s: root file system%s: %w", j.source, ofPartition(root), err))
 	}
-	out := &outcome{root: root, table: table, info: fsys.Info()}
-	out.plan, err = inject.NewPlan(fsys, j.entries, j.options)
-	if err != nil {
-		return out, j.planError(err)
+	out := &outcome{root: root, table: table, info: fsys.Info(), recovery: fsys.Recovery()}
+	if out.plan, err = inject.NewPlan(fsys, j.entries, j.options); err != nil {
+		return nil, j.planError(err)
 	}
-	if j.dryRun {
-		return out, j.planError(out.plan.Rehearse())
-	}
+	out.changes = out.plan.Changes()
+	return out, nil
+}
+
+// apply carries a plan out and reads everything back. Reading back is not interrupted once an image was changed in place: it takes
+// milliseconds, and the user has to know.
+func (j *job) apply(ctx context.Context, img image, out *outcome) error {
 	if err := ctx.Err(); err != nil {
-		return out, err
+		return err
 	}
 	if err := out.plan.Apply(); err != nil {
-		return out, j.planError(err)
+		return j.planError(err)
 	}
-	out.took = time.Since(start)
 	if !j.options.Copy {
 		ctx = context.WithoutCancel(ctx)
 	}
+	if f, ok := img.(interface{ Forget() error }); ok {
+		if err := f.Forget(); err != nil {
+			return j.changed(out, err)
+		}
+	}
+	section := img.Section(out.root.Start, out.root.Size)
+	var err error
 	out.report, err = verify.Contents(ctx, section, section.Size(), out.plan.Entries())
 	if err != nil {
-		return out, j.changed(out, err)
+		return j.changed(out, err)
 	}
 	if !out.report.OK() {
-		return out, cli.Findings(j.changed(out, errors.New(out.report.Summary())))
+		return cli.Findings(j.changed(out, errors.New(out.report.Summary())))
 	}
-	return out, nil
+	return nil
 }
 
 // changed says of an error in reading back what it means for the image.
 func (j *job) changed(out *outcome, err error) error {
-	if j.options.Copy || !out.plan.Changes() {
+	if j.options.Copy || !out.changes {
 		return fmt.Errorf("reading back: %w", err)
 	}
 	return fmt.Errorf("%s was changed, and reading back found: %w", j.source, err)

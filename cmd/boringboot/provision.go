@@ -3,6 +3,7 @@ package main
 // This file is the command provision, and the end that it shares with inject: a copy that comes into being whole.
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -153,12 +154,18 @@ func finish(ctx context.Context, c *console, j *job, out *diskimage.Output, sour
 	if err := out.Commit(ctx, c.progress); err != nil {
 		return hintDest(err)
 	}
+	return report(ctx, c, records, res, done)
+}
+
+// report leaves the records of a job that is done, and prints its result.
+func report(ctx context.Context, c *console, records *records, res result, done *outcome) error {
 	res.fill(done)
 	res.addKey(records)
+	image := cmp.Or(res.Dest, res.Image)
 	if err := records.write(ctx, &res); err != nil {
-		return fmt.Errorf("%s is complete and verified, but: %w", res.Dest, err)
+		return fmt.Errorf("%s is complete and verified, but: %w", image, err)
 	}
-	return unprinted(res.Dest, c.finish(res))
+	return unprinted(image, c.finish(res))
 }
 
 // unprinted says of an error in printing a result that the result itself is there.

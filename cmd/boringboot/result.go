@@ -75,7 +75,7 @@ type sshResult struct {
 func (r *result) fill(o *outcome) {
 	r.Version = cli.Version()
 	r.plan = o.plan
-	r.Changed = o.plan.Changes()
+	r.Changed = o.changes
 	r.DryRun = o.report == nil
 	r.Root = rootResult{
 		Table: string(o.table.Scheme), Partition: o.root.Number, Start: o.root.Start, Size: o.root.Size,
@@ -85,6 +85,9 @@ func (r *result) fill(o *outcome) {
 	}
 	for _, w := range o.table.Warnings {
 		r.Warnings = append(r.Warnings, findingResult{Code: "partition-table", Message: w})
+	}
+	if rec := o.recovery; rec != nil {
+		r.Warnings = append(r.Warnings, findingResult{Code: "recovered", Message: describeRecovery(rec)})
 	}
 	confirmed := map[string][]string{}
 	r.Readers = []readerResult{}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,11 @@ type payload struct {
 	entries []manifest.Entry
 	hostKey *sshkey.Key // nil where no host key is among the entries
 	inputs  []string    // the files that all this is read from
+}
+
+// private reports whether there is a secret among what is to be injected.
+func (p *payload) private() bool {
+	return slices.ContainsFunc(p.entries, func(e manifest.Entry) bool { return e.Secret })
 }
 
 // gather reads and decrypts everything that is to be injected. It touches no image. With useManifest the manifest (the default one

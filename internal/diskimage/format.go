@@ -1,7 +1,7 @@
 // Package diskimage opens disk images, raw or compressed, and makes new ones: sparse, atomic and private.
 //
 // An image is opened to read (Open), to change where it lies (OpenInPlace), or copied into a file that comes into being
-// whole or not at all (Create, Fill, Commit). What an image is compressed with is told by its first bytes, never by its name.
+// whole or not at all (Create, Fill, Commit), which may take the place of the image itself (Replace, Commit). What an image is compressed with is told by its first bytes, never by its name.
 //
 // An image that was provisioned holds private keys. So a file that is made is 0600 from its first moment, and what Open
 // unpacks goes to a spool that has no name and is encrypted under a key that only this process knows.

@@ -1,4 +1,4 @@
-// This file opens images: to read, unpacking them where need be, and to change where they lie.
+// This file opens images to read, unpacking them where need be.
 
 package diskimage
 
@@ -16,11 +16,14 @@ import (
 
 // Image is an open image.
 type Image struct {
+	path     string // as the caller named it
 	file     *os.File
 	spool    *spool // of a compressed image: where its bytes are
 	format   Format
 	size     int64
 	writable bool
+	device   bool // the file is a block device
+	closed   bool
 }
 
 // Open opens the image at path to read. A compressed image is unpacked to a spool in os.TempDir(), which has no name and is
@@ -47,7 +50,7 @@ func openImage(ctx context.Context, f *os.File, path string, p Progress) (*Image
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	i := &Image{file: f, format: format, size: size}
+	i := &Image{path: path, file: f, format: format, size: size}
 	if format == Raw {
 		return i, nil
 	}
@@ -77,49 +80,6 @@ func openImage(ctx context.Context, f *os.File, path string, p Progress) (*Image
 	return i, nil
 }
 
-// OpenInPlace opens the raw image at path to change it where it lies, and locks it: a second run gets ErrInUse. A compressed
-// image is refused with ErrCompressed.
-func OpenInPlace(path string) (*Image, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkKind(path, info, "changed in place"); err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is %s: only image files are changed in place, devices are not", path, atomicfile.KindName(info.Mode()))
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	i, err := openInPlace(f, path)
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return i, nil
-}
-
-func openInPlace(f *os.File, path string) (*Image, error) {
-	if err := atomicfile.Lock(f, true); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	format, err := Detect(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if format != Raw {
-		return nil, fmt.Errorf("%s is compressed with %s: %w", path, format, ErrCompressed)
-	}
-	size, err := sizeOf(f)
-	if err != nil {
-		return nil, err
-	}
-	return &Image{file: f, format: Raw, size: size, writable: true}, nil
-}
-
 // Size is the raw image's length in bytes.
 func (i *Image) Size() int64 { return i.size }
 
@@ -138,8 +98,12 @@ func (i *Image) Section(off, n int64) *Section {
 	return newSection(m, i.size, off, n, i.writable)
 }
 
-// Close closes the image, removes its spool and gives up its lock. It does not sync.
+// Close closes the image, removes its spool and gives up its lock. It does not sync. A second call does nothing.
 func (i *Image) Close() error {
+	if i.closed {
+		return nil
+	}
+	i.closed = true
 	var spoolErr error
 	if i.spool != nil {
 		spoolErr = i.spool.Close()

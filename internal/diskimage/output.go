@@ -22,10 +22,11 @@ type Output struct {
 	force  bool
 	packed bool // the destination is compressed with zstd
 
-	raw    *atomicfile.Temp // the image that is written; of a packed output a file without a name where the system has such
-	size   int64
-	filled bool
-	done   bool // committed or aborted
+	original *original        // what it will replace; nil: it comes into being
+	raw      *atomicfile.Temp // the image that is written; of a packed output a file without a name where the system has such
+	size     int64
+	filled   bool
+	done     bool // committed or aborted
 }
 
 // What a name promises that is not kept: only raw images and zstd are written.
@@ -44,6 +45,21 @@ func Create(dest string, force bool) (*Output, error) {
 			return nil, fmt.Errorf("%s: %s is not written: name a raw image (.img) or one compressed with zstd (.img.zst)", dest, s)
 		}
 	}
+	o, err := create(dest, force)
+	if err != nil {
+		return nil, err
+	}
+	if o.packed = strings.HasSuffix(lower, zstdSuffix); o.packed {
+		// It never gets a name, so it needs none: a kill leaves nothing.
+		if err := o.raw.Unname(); err != nil {
+			return nil, errors.Join(err, o.Abort())
+		}
+	}
+	return o, nil
+}
+
+// create begins a raw output.
+func create(dest string, force bool) (*Output, error) {
 	target, err := atomicfile.Dest(dest, force)
 	if err != nil {
 		return nil, err
@@ -51,15 +67,9 @@ func Create(dest string, force bool) (*Output, error) {
 	if err := atomicfile.RemoveStale(target); err != nil {
 		return nil, fmt.Errorf("%s: remove what an earlier run left: %w", dest, err)
 	}
-	o := &Output{dest: dest, target: target, force: force, packed: strings.HasSuffix(lower, zstdSuffix)}
+	o := &Output{dest: dest, target: target, force: force}
 	if o.raw, err = createTemp(target); err != nil {
 		return nil, fmt.Errorf("%s: cannot write to the directory %s: %w", dest, filepath.Dir(target), atomicfile.Pathless(err))
-	}
-	if o.packed {
-		// It never gets a name, so it needs none: a kill leaves nothing.
-		if err := o.raw.Unname(); err != nil {
-			return nil, errors.Join(err, o.Abort())
-		}
 	}
 	return o, nil
 }
@@ -83,7 +93,7 @@ func (o *Output) Fill(ctx context.Context, src string, p Progress) error {
 	}
 	f, err := openSource(src)
 	if err == nil {
-		err = errors.Join(o.fill(ctx, f, src, orSilent(p)), f.Close())
+		err = errors.Join(o.copyFrom(ctx, f, src, orSilent(p)), f.Close())
 	}
 	if err != nil {
 		return errors.Join(err, o.Abort())
@@ -91,7 +101,8 @@ func (o *Output) Fill(ctx context.Context, src string, p Progress) error {
 	return nil
 }
 
-func (o *Output) fill(ctx context.Context, f *os.File, src string, p Progress) error {
+// copyFrom copies the image in f, or unpacks it. src is its name, for texts.
+func (o *Output) copyFrom(ctx context.Context, f *os.File, src string, p Progress) error {
 	format, err := Detect(f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", src, err)
@@ -190,6 +201,11 @@ func (o *Output) commit(ctx context.Context, p Progress) (err error) {
 			return o.explain(err)
 		}
 		defer final.Remove() // of no effect once it is renamed
+	}
+	if o.original != nil {
+		if err := o.original.handOver(final.File); err != nil {
+			return o.explain(err)
+		}
 	}
 	if err := final.File.Sync(); err != nil {
 		return o.explain(err)
