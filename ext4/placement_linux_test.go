@@ -138,7 +138,9 @@ func TestAFileIsInOnePieceWhereOneIsLeft(t *testing.T) {
 	pieces := 0
 	for i := 0; pieces < 25; i++ {
 		name := fmt.Sprintf("split%d", i)
-		err := update(path, updateTime, func(tx *ext4.Tx) error { return tx.WriteFile(name, bytes.NewReader(noise(50<<10)), ext4.Attr{Mode: 0o600}) })
+		err := update(path, updateTime, func(tx *ext4.Tx) error {
+			return tx.WriteFile(name, bytes.NewReader(noise(50<<10)), ext4.Attr{Mode: 0o600})
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +155,9 @@ func TestAFileIsInOnePieceWhereOneIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	testimage.Unmount(t, dir)
-	err = update(path, updateTime, func(tx *ext4.Tx) error { return tx.WriteFile("whole", bytes.NewReader(noise(1500<<10)), ext4.Attr{Mode: 0o600}) })
+	err = update(path, updateTime, func(tx *ext4.Tx) error {
+		return tx.WriteFile("whole", bytes.NewReader(noise(1500<<10)), ext4.Attr{Mode: 0o600})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
