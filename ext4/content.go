@@ -46,7 +46,7 @@ func (tx *Tx) measure(c Content) (fileContent, error) {
 	if uint64(f.size) > tx.maxBytes(extents) {
 		return f, ErrTooLarge
 	}
-	if f.size <= int64(tx.newInlineRoom()) {
+	if f.size > 0 && f.size <= int64(tx.newInlineRoom()) {
 		f.data = []blockRange{{0, 1}} // for an inode that has less room
 		return f, nil
 	}

@@ -189,6 +189,7 @@ var goneSets = []struct {
 	{name: "what nixpkgs makes", profile: "nixos-4k"},
 	{name: "indirect blocks", profile: "gdt-checksums-1k", without: []string{"extent"}},
 	{name: "values in inodes", profile: "debian-1k", with: []string{"ea_inode"}},
+	{name: "data in inodes", profile: "nixos-4k", with: []string{"inline_data"}},
 	{name: "no journal, no checksums", profile: "no-checksums-2k", without: []string{"has_journal"}},
 }
 
