@@ -133,6 +133,9 @@ func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) 
 // entries calls visit for every name in a directory but "." and "..". A name that is part of no path, or there twice, is an error:
 // whoever walks the tree would be led astray.
 func (v *view) entries(n node, visit func(name string, d format.Dirent) error) error {
+	if err := v.checkPlain(n); err != nil {
+		return err
+	}
 	c := v.newDirCheck(n)
 	if n.flag(format.InodeInlineData) {
 		return c.inline(func(d format.Dirent) error { return visit(string(d.Name), d) })
@@ -155,12 +158,18 @@ func (v *view) entries(n node, visit func(name string, d format.Dirent) error) e
 
 // find looks a name up. Through the index where there is one, else block by block unless a transaction knows where it is.
 func (v *view) find(n node, name string) (found format.Dirent, ok bool, err error) {
-	if v.hashed(n) {
+	if err := v.checkPlain(n); err != nil {
+		return found, false, err
+	}
+	if v.hashed(n) && !n.flag(format.InodeCasefold) { // whose hashes are of other names
 		found, _, err := v.findHashed(n, name)
 		return found, found.Ino != 0, err
 	}
 	if n.flag(format.InodeInlineData) {
-		return v.findInline(n, name)
+		if found, ok, err = v.findInline(n, name); err == nil && !ok {
+			err = v.checkAbsent(n, name)
+		}
+		return found, ok, err
 	}
 	count, err := v.dirBlocks(n)
 	if err != nil {
@@ -186,6 +195,9 @@ func (v *view) find(n node, name string) (found format.Dirent, ok bool, err erro
 		if err != nil {
 			return found, false, err
 		}
+	}
+	if !ok {
+		return found, false, v.checkAbsent(n, name)
 	}
 	return found, ok, nil
 }

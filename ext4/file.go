@@ -84,6 +84,9 @@ const maxTarget = 4095
 
 // target is what a symlink points to. Up to 59 bytes are in i_block.
 func (v *view) target(n node) (string, error) {
+	if err := v.checkPlain(n); err != nil {
+		return "", err
+	}
 	size := n.Size()
 	if size == 0 || size > maxTarget || size >= uint64(v.blockSize) {
 		return "", corruptf("inode %d: a symlink with a target of %d bytes", n.ino, size)

@@ -49,7 +49,7 @@ type feature struct {
 
 // features has every bit that Documentation/filesystems/ext4/super.rst and e2fsprogs 1.47's ext2_fs.h name.
 var features = []feature{
-	{setCompat, format.CompatDirPrealloc, "dir_prealloc", refused, "no kernel follows it, and it is not tested here yet"},
+	{setCompat, format.CompatDirPrealloc, "dir_prealloc", preserved, "no kernel follows it"},
 	{setCompat, format.CompatImagicInodes, "imagic_inodes", refused, "AFS inodes have no known format"},
 	{setCompat, format.CompatHasJournal, "has_journal", used, ""},
 	{setCompat, format.CompatExtAttr, "ext_attr", used, ""},
@@ -60,7 +60,7 @@ var features = []feature{
 	{setCompat, format.CompatExcludeBitmap, "exclude_bitmap", refused, "snapshots were never part of the kernel"},
 	{setCompat, format.CompatSparseSuper2, "sparse_super2", used, ""},
 	{setCompat, format.CompatFastCommit, "fast_commit", preserved, "the area of the journal behind the log is left alone"},
-	{setCompat, format.CompatStableInodes, "stable_inodes", refused, "it comes with encryption, which is not handled yet"},
+	{setCompat, format.CompatStableInodes, "stable_inodes", preserved, "no inode is given another number"},
 	{setCompat, format.CompatOrphanFile, "orphan_file", used, ""},
 
 	{setIncompat, format.IncompatCompression, "compression", refused, "never part of the kernel"},
@@ -77,8 +77,8 @@ var features = []feature{
 	{setIncompat, format.IncompatCsumSeed, "metadata_csum_seed", used, ""},
 	{setIncompat, format.IncompatLargedir, "large_dir", used, ""},
 	{setIncompat, format.IncompatInlineData, "inline_data", used, ""},
-	{setIncompat, format.IncompatEncrypt, "encrypt", refused, "encryption is not handled yet"},
-	{setIncompat, format.IncompatCasefold, "casefold", refused, "casefolded directories are not handled yet"},
+	{setIncompat, format.IncompatEncrypt, "encrypt", preserved, "what is encrypted is left alone"},
+	{setIncompat, format.IncompatCasefold, "casefold", preserved, "casefolded directories are left alone"},
 
 	{setROCompat, format.ROCompatSparseSuper, "sparse_super", used, ""},
 	{setROCompat, format.ROCompatLargeFile, "large_file", used, ""},
@@ -95,7 +95,7 @@ var features = []feature{
 	{setROCompat, format.ROCompatReadonly, "read-only", refused, "the file system says that nothing may write to it"},
 	{setROCompat, format.ROCompatProject, "project", used, ""},
 	{setROCompat, format.ROCompatSharedBlocks, "shared_blocks", refused, "blocks of several files may not be written"},
-	{setROCompat, format.ROCompatVerity, "verity", refused, "verity is not handled yet"},
+	{setROCompat, format.ROCompatVerity, "verity", preserved, "what files with verity hold is left alone"},
 	{setROCompat, format.ROCompatOrphanPresent, "orphan_present", recovered, "what is in the orphan file is deleted or truncated"},
 }
 

@@ -70,7 +70,7 @@ func (tx *Tx) checkUnprotected(n node) error {
 	if n.flag(format.InodeImmutable | format.InodeAppend) {
 		return tx.immutable(n)
 	}
-	return nil
+	return tx.checkPlain(n)
 }
 
 // checkNames: a directory whose names may be changed. Those of an encrypted one cannot be written without its key, those of a

@@ -19,7 +19,7 @@ type mmpGuard struct {
 	csum bool
 	seed uint32
 
-	inPlace bool // writes are to be announced
+	inPlace bool   // writes are to be announced
 	claimed uint32 // the mmp_seq that says so; 0: not claimed
 	now     int64  // seconds since 1970
 }

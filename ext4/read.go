@@ -87,7 +87,7 @@ func (v *view) readFile(name string) ([]byte, error) {
 func (v *view) checkReadable(n node) error {
 	switch n.Type() {
 	case format.ModeRegular:
-		return nil
+		return v.checkPlain(n)
 	case format.ModeDir:
 		return ErrIsDir
 	}

@@ -23,6 +23,9 @@ func checkNumbers(sb format.Superblock) error {
 	if sb.HasROCompat(format.ROCompatMetadataCsum) && sb.HasROCompat(format.ROCompatGdtCsum) {
 		return corruptf("superblock: metadata_csum and uninit_bg at once")
 	}
+	if e := format.SEncoding.Get(sb); sb.HasIncompat(format.IncompatCasefold) && e != format.EncodingUTF8 {
+		return unsupportedf("superblock: s_encoding %d", e)
+	}
 	return checkExtraSizes(sb)
 }
 

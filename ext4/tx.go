@@ -362,7 +362,7 @@ func (tx *Tx) checkMutable(n node) error {
 	if n.flag(format.InodeImmutable | format.InodeAppend | format.InodeVerity) {
 		return tx.immutable(n)
 	}
-	return nil
+	return tx.checkPlain(n)
 }
 
 // Stat is FS.Stat on what the transaction has made of the file system; so are the other reading methods.

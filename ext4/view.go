@@ -170,6 +170,15 @@ func (v *view) checkFlags(n node) error {
 	if !v.sb.HasIncompat(format.IncompatExtents) {
 		strange |= format.InodeExtents
 	}
+	if v.sb.HasIncompat(format.IncompatEncrypt) {
+		strange &^= format.InodeEncrypt
+	}
+	if v.sb.HasIncompat(format.IncompatCasefold) && n.Type() == format.ModeDir {
+		strange &^= format.InodeCasefold
+	}
+	if v.sb.HasROCompat(format.ROCompatVerity) && n.Type() == format.ModeRegular {
+		strange &^= format.InodeVerity
+	}
 	if v.sb.HasIncompat(format.IncompatEAInode) {
 		strange &^= format.InodeEAInode
 	}

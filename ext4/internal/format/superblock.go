@@ -78,6 +78,7 @@ const (
 	SMtimeHi           U8  = 0x275
 	SMkfsTimeHi        U8  = 0x276
 	SLastcheckHi       U8  = 0x277
+	SEncoding          U16 = 0x27C
 	SOrphanFileInum    U32 = 0x280
 	SChecksum          U32 = 0x3FC // crc32c over all before it
 )
@@ -94,6 +95,7 @@ const (
 	RevDynamic     = 1
 	OSHurd         = 1 // of s_creator_os: other fields in the inode
 	ChecksumCRC32C = 1
+	EncodingUTF8   = 1 // of s_encoding: UTF-8 12.1
 
 	RootIno       Ino = 2
 	UserQuotaIno  Ino = 3
