@@ -182,14 +182,13 @@ func plant(p planter) error {
 	return nil
 }
 
-var goneSets = []struct {
-	name, profile string
-	without, with []string
-}{
+var goneSets = []featureSet{
 	{name: "what nixpkgs makes", profile: "nixos-4k"},
 	{name: "indirect blocks", profile: "gdt-checksums-1k", without: []string{"extent"}},
 	{name: "values in inodes", profile: "debian-1k", with: []string{"ea_inode"}},
 	{name: "data in inodes", profile: "nixos-4k", with: []string{"inline_data"}},
+	{name: "data in inodes of 1 KiB, values in inodes", profile: "debian-2k", with: []string{"inline_data", "ea_inode"}, inode: 1024},
+	{name: "clusters", profile: "debian-1k", without: []string{"resize_inode"}, with: []string{"bigalloc"}, args: []string{"-C", "16384"}},
 	{name: "no journal, no checksums", profile: "no-checksums-2k", without: []string{"has_journal"}},
 }
 
@@ -200,7 +199,8 @@ func TestNothingOfWhatIsGoneStaysBehind(t *testing.T) {
 			for _, way := range []string{"in place", "on a copy"} {
 				t.Run(fmt.Sprintf("%s, written by %s, removed %s", set.name, by, way), func(t *testing.T) {
 					t.Parallel()
-					f := featureSet{name: set.name, profile: set.profile, without: set.without, with: set.with, options: testimage.Options{Size: 16 << 20}}
+					f := set
+					f.options.Size = 16 << 20
 					p := f.image(t, nil)
 					testimage.Check(t, p, 0)
 					var opts []ext4.UpdateOption
