@@ -200,6 +200,7 @@ func (tx *Tx) release(start FSBlock, n uint32) error {
 
 // giveUp has the commit overwrite blocks that a file has given up, and forgets what was to be written to them.
 func (tx *Tx) giveUp(start FSBlock, n uint32) {
+	tx.leavesTraces()
 	tx.freed = append(tx.freed, blockRun{start, n})
 	tx.data.drop(start, n)
 	for i := range n {

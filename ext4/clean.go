@@ -40,6 +40,9 @@ func (fsys *FS) clean() error {
 // kernel: another file may have them by now.
 func (fsys *FS) adopt(tx *Tx) error {
 	r := fsys.recovery
+	if err := tx.settleQuota(); err != nil {
+		return err
+	}
 	tx.sealGroups()
 	r.pending = true
 	r.cleaned = map[FSBlock][]byte{}

@@ -15,6 +15,7 @@ type plan struct {
 	data []pending       // into blocks that are free until the metadata is there
 	meta []blocks.Change // in ascending order
 	zero []blockRun      // what was freed
+	log  []blockRun      // of the journal, to be scrubbed
 }
 
 // commit writes what Open has recovered, and what a transaction has changed: at once, through the journal, or in order.
@@ -33,6 +34,12 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if j == nil && !o.noJournal && !o.risk {
 		return errNoJournal
 	}
+	var log []blockRun
+	if j != nil && tx.erasing {
+		if log, err = fsys.view.logRuns(j); err != nil {
+			return err
+		}
+	}
 	if o.noJournal {
 		j = nil
 	}
@@ -40,7 +47,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan{data: tx.data.list, meta: tx.over.Changes(), zero: joinRuns(tx.freed)}
+	p := plan{data: tx.data.list, meta: tx.over.Changes(), zero: joinRuns(tx.freed), log: log}
 	if j != nil {
 		if err := j.prepare(fsys.view, p, tx.now); err != nil {
 			return err
@@ -136,6 +143,9 @@ type writer struct {
 // writeAll is for a copy that nobody uses yet: everything, then one sync.
 func (w *writer) writeAll(p plan) error {
 	if err := w.writeData(p.data); err != nil {
+		return err
+	}
+	if err := w.scrub(p.log); err != nil {
 		return err
 	}
 	return w.writeHome(p)

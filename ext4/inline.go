@@ -80,6 +80,7 @@ func padInline(data []byte) []byte {
 
 // dropInline takes an inode's data out of it. It has the map of a new file then; size and checksum are the caller's.
 func (tx *Tx) dropInline(n node) error {
+	tx.leavesTraces()
 	list, err := n.Xattrs()
 	if err != nil {
 		return corruptf("inode %d: %w", n.ino, err)
@@ -118,6 +119,7 @@ func (tx *Tx) truncateInline(n node, size uint64) (bool, error) {
 	if size == n.Size() {
 		return true, nil
 	}
+	tx.leavesTraces()
 	data, _, _, err := tx.inlineData(n)
 	if err != nil {
 		return false, err

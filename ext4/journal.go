@@ -153,7 +153,7 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 //	write the commit block, and the journal's superblock that lets the log begin; sync: now the transaction is done
 //	write the blocks home and clear what was freed; sync
 //	empty the journal; sync
-//	clear the mark; sync
+//	clear the mark, and scrub the log if something was taken away; sync
 //
 // A mark with an empty log is nothing to recover, and without its commit block a transaction is not one.
 //
@@ -190,6 +190,9 @@ func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 		return err
 	}
 	if err := w.write(super.at, super.new); err != nil {
+		return err
+	}
+	if err := w.scrub(p.log); err != nil {
 		return err
 	}
 	return w.sync()

@@ -138,6 +138,7 @@ func (tx *Tx) dropInode(n node) error {
 // deleted. The kernel leaves mode, owner, times and a symlink's target as well. e2fsck takes an i_dtime below the number of
 // inodes for a link of the list of orphans, so such a time is left out: without a mode none is missed.
 func (tx *Tx) wipe(n node) {
+	tx.leavesTraces()
 	generation := format.IGeneration.Get(n.Inode)
 	extra := uint16(0)
 	if tx.inodeSize > format.InodeBaseSize {

@@ -24,13 +24,14 @@ type Attr struct {
 // symlinks on the way are followed inside the image. It is used by one goroutine.
 type Tx struct {
 	*view
-	over   *blocks.Overlay
-	state  map[Group]*groupState
-	tables []blockRun   // all bitmaps and inode tables, see tablesIn
-	base   *view        // what the transaction began with
-	edited map[Ino]bool // inodes that were changed, with the quota feature
-	data   fileData
-	freed  []blockRun
+	over    *blocks.Overlay
+	state   map[Group]*groupState
+	tables  []blockRun   // all bitmaps and inode tables, see tablesIn
+	base    *view        // what the transaction began with
+	edited  map[Ino]bool // inodes that were changed, with the quota feature
+	data    fileData
+	freed   []blockRun
+	erasing bool // see leavesTraces
 	// What blockalloc.go knows of free space that is not one group's: how many blocks of it the transaction itself freed, where
 	// searches ended, and the longest run in clusters.
 	frozen   uint64

@@ -68,6 +68,7 @@ func (tx *Tx) unlink(dir node, name string) error {
 	if err := tx.vetDir(dir, name); err != nil {
 		return err
 	}
+	tx.leavesTraces()
 	tx.dropStaleIndex(dir)
 	if dir.flag(format.InodeInlineData) {
 		err = tx.editInlineEntry(dir, name, func(b format.DirBlock, before int, d format.Dirent) { b.Remove(before, d.Offset) })

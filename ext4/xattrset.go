@@ -70,6 +70,7 @@ func (tx *Tx) changeXattr(op, name, attr string, fn func(n node, index uint8, re
 		if err != nil {
 			return err
 		}
+		tx.leavesTraces() // of the old value
 		return fn(n, index, rest)
 	})
 }
@@ -201,6 +202,7 @@ func (tx *Tx) storeXattr(n node, x xattrs, p xattrPlace, value []byte) error {
 
 // dropXattr removes an attribute that is there, or is not.
 func (tx *Tx) dropXattr(n node, index uint8, name string) error {
+	tx.leavesTraces()
 	x, err := tx.xattrsOf(n)
 	if err != nil {
 		return err
@@ -210,6 +212,7 @@ func (tx *Tx) dropXattr(n node, index uint8, name string) error {
 
 // dropXattrs removes all of an inode's extended attributes, its inline data, too: those in the inode, and its share in a block.
 func (tx *Tx) dropXattrs(n node) error {
+	tx.leavesTraces()
 	x, err := tx.xattrsOf(n)
 	if err != nil {
 		return err

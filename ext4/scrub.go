@@ -1,0 +1,79 @@
+package ext4
+
+// This file clears the journal's log: it has copies of blocks as they were, so what a file was replaced by or removed with would
+// still be there. Only a transaction that takes something away has the log read, and only what is not zeros is written.
+
+import (
+	"fmt"
+
+	"boringboot/ext4/internal/format"
+)
+
+// leavesTraces notes that the transaction takes away what was there before it.
+func (tx *Tx) leavesTraces() { tx.erasing = true }
+
+// logRuns is where the journal's blocks are but for the first, its superblock. Nothing in them counts while the log is empty.
+func (v *view) logRuns(j *journal) ([]blockRun, error) {
+	n, err := v.inode(format.JournalIno)
+	if err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if err := j.mapUpTo(v, n, j.Length); err != nil {
+		return nil, err
+	}
+	var list []blockRun
+	for _, r := range j.runs {
+		from, end := max(uint64(r.block), uint64(j.First)), min(uint64(r.block)+uint64(r.count), uint64(j.Length))
+		if from < end {
+			list = append(list, blockRun{r.start + FSBlock(from-uint64(r.block)), uint32(end - from)})
+		}
+	}
+	return list, nil
+}
+
+// scrub zeroes what is not zeros in runs of blocks. It does not sync.
+func (w *writer) scrub(runs []blockRun) error {
+	buf := make([]byte, max(w.blockSize, chunkBytes))
+	for _, r := range runs {
+		for r.count > 0 {
+			n := min(r.count, uint32(len(buf)/w.blockSize))
+			part := buf[:int(n)*w.blockSize]
+			if _, err := w.dev.ReadAt(part, int64(r.start)*int64(w.blockSize)); err != nil {
+				return fmt.Errorf("read block %d: %w", r.start, err)
+			}
+			if err := w.zeroUsed(r.start, part); err != nil {
+				return err
+			}
+			r.start += FSBlock(n)
+			r.count -= n
+		}
+	}
+	return nil
+}
+
+// zeroUsed zeroes those of the blocks from b on that hold something, by runs of them.
+func (w *writer) zeroUsed(b FSBlock, data []byte) error {
+	bs := w.blockSize
+	run := blockRun{}
+	flush := func() error {
+		if run.count == 0 {
+			return nil
+		}
+		err := w.zero(run)
+		run.count = 0
+		return err
+	}
+	for at := 0; at < len(data); at += bs {
+		if isZero(data[at : at+bs]) {
+			if err := flush(); err != nil {
+				return err
+			}
+			continue
+		}
+		if run.count == 0 {
+			run.start = b + FSBlock(at/bs)
+		}
+		run.count++
+	}
+	return flush()
+}
