@@ -17,7 +17,7 @@ const (
 	DirTailSize   = 12
 	dirTailType   = 0xDE
 	detChecksum   = 8
-	MinDirentSize = 12 // "." and one-character names
+	MinDirentSize = 12 // "." and one-character names; nothing is shorter
 )
 
 // Values of the file type in an entry.
@@ -87,7 +87,7 @@ func (b DirBlock) SetRecLen(off, v int) {
 	deRecLen.Set(b[off:], uint16(v))
 }
 
-// At decodes the entry at off and checks that it lies within the block.
+// At decodes the entry at off and checks it as the kernel does: that it lies within the block and its name within it.
 func (b DirBlock) At(off int) (Dirent, error) {
 	if off < 0 || off+direntHeader > len(b) {
 		return Dirent{}, fmt.Errorf("directory entry at byte %d does not fit into the block", off)
@@ -95,16 +95,14 @@ func (b DirBlock) At(off int) (Dirent, error) {
 	d := Dirent{Offset: off, RecLen: b.recLen(off), Ino: Ino(deInode.Get(b[off:])), Type: deFileType.Get(b[off:])}
 	n := int(deNameLen.Get(b[off:]))
 	switch {
-	case d.RecLen < direntHeader || d.RecLen%4 != 0:
+	case d.RecLen < MinDirentSize || d.RecLen%4 != 0:
 		return Dirent{}, fmt.Errorf("directory entry at byte %d has rec_len %d", off, d.RecLen)
 	case off+d.RecLen > len(b):
 		return Dirent{}, fmt.Errorf("directory entry at byte %d passes the block's end (rec_len %d)", off, d.RecLen)
-	case d.Ino != 0 && DirentSize(n) > d.RecLen:
+	case DirentSize(n) > d.RecLen: // of free space, too: the kernel would not go on behind it
 		return Dirent{}, fmt.Errorf("directory entry at byte %d has a name of %d bytes in rec_len %d", off, n, d.RecLen)
 	}
-	if direntHeader+n <= d.RecLen {
-		d.Name = b[off+direntHeader:][:n:n]
-	}
+	d.Name = b[off+direntHeader:][:n:n]
 	return d, nil
 }
 
