@@ -70,6 +70,14 @@ func (s *Step) do(tx *ext4.Tx) error {
 		}
 		return tx.Chown(name, s.UID, s.GID)
 	}
+	if s.Link != "" {
+		if s.Action == Replace {
+			if err := tx.Remove(name); err != nil {
+				return err
+			}
+		}
+		return tx.Link(fsName(s.linkTo), name)
+	}
 	switch s.Kind {
 	case manifest.Directory:
 		return tx.Mkdir(name, attr)

@@ -41,6 +41,7 @@ type Step struct {
 	manifest.Entry
 	Action Action
 	Actual string // where Path leads in the image; differs from it where symbolic links are on the way
+	linkTo string // of an entry with Link: where that leads
 }
 
 // Plan is what is to be done to one file system. It has the steps in the order in which they are done: a directory comes before
@@ -52,6 +53,7 @@ type Plan struct {
 
 	fsys     *ext4.FS
 	opts     Options
+	step     map[string]int  // where in Steps a path is
 	accepted map[string]bool // directories above whose mode and owner are accepted as they are
 }
 
@@ -64,7 +66,7 @@ type Space struct {
 // NewPlan plans entries into fsys. It reads and does not write. It fails when a path is refused, when entries contradict each
 // other or what is there, and when the file system has not enough free blocks or inodes (errors.Is(err, ext4.ErrNoSpace)).
 func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) {
-	p := &Plan{fsys: fsys, opts: o, accepted: map[string]bool{}}
+	p := &Plan{fsys: fsys, opts: o, step: map[string]int{}, accepted: map[string]bool{}}
 	if err := CheckPaths(entries, o.Allow); err != nil {
 		return nil, err
 	}
@@ -101,7 +103,11 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 			dir := manifest.Entry{Path: d, Kind: manifest.Directory, Mode: missingDirMode(d), Origin: "a missing directory"}
 			p.add(Step{Entry: dir, Action: Make, Actual: d}, made)
 		}
-		step, err := p.decide(e, actual, len(at.missing) == 0)
+		decide := p.decide
+		if e.Link != "" {
+			decide = p.decideLink
+		}
+		step, err := decide(e, actual, len(at.missing) == 0)
 		if err != nil {
 			return nil, err
 		}
@@ -151,6 +157,7 @@ func (p *Plan) add(s Step, made map[string]manifest.Kind) {
 	if s.Action == Make {
 		made[s.Actual] = s.Kind
 	}
+	p.step[s.Path] = len(p.Steps)
 	p.Steps = append(p.Steps, s)
 }
 
@@ -266,6 +273,9 @@ func (p *Plan) checkSpace() error {
 	info := p.fsys.Info()
 	for _, s := range p.Steps {
 		if s.Action == Keep || s.Action == Attr {
+			continue
+		}
+		if s.Link != "" {
 			continue
 		}
 		if s.Action == Make {

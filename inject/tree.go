@@ -14,9 +14,10 @@ import (
 )
 
 // Tree returns an entry for every file, directory and symbolic link below dir, owned by root, with dir's permission bits. dir itself
-// stands for the image's root. Directories that are in the image already keep their mode and owner. Anything else below dir (a
-// socket, a device) is an error.
+// stands for the image's root. Directories that are in the image already keep their mode and owner. Files that are one file with several
+// names below dir will be one in the image. Anything else below dir (a socket, a device) is an error.
 func Tree(dir string) (entries []manifest.Entry, err error) {
+	names := map[identity]string{} // of files with several names: the first
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, err
@@ -52,6 +53,11 @@ func Tree(dir string) (entries []manifest.Entry, err error) {
 			e.Kind, e.Target, e.Mode = manifest.Symlink, filepath.ToSlash(target), 0o777
 		case info.Mode().IsRegular():
 			e.Kind, e.Content = manifest.File, manifest.NewFileContent(p, info)
+			if id, several := identify(info); several {
+				if e.Link = names[id]; e.Link == "" {
+					names[id] = e.Path
+				}
+			}
 		default:
 			return fmt.Errorf("%s: a %s cannot be put into an image", p, filemode.Kind(info.Mode()))
 		}

@@ -62,6 +62,7 @@ const (
 	codeWrongMode      = "wrong-mode"
 	codeWrongOwner     = "wrong-owner"
 	codeWrongTarget    = "wrong-target"
+	codeWrongLink      = "wrong-link"
 	codeParentOwner    = "parent-owner"
 	codeParentWritable = "parent-writable"
 	codeUnconfirmed    = "unconfirmed"

@@ -158,7 +158,23 @@ func (w *witness) look(r *reader, want []manifest.Entry, check contentCheck) err
 		dirs.add(way, &want[i])
 	}
 	w.above = dirs.views(r.name, want)
+	w.compareLinks(want)
 	return nil
+}
+
+// compareLinks has each wanted path that is another name of an earlier one be that: the same inode.
+func (w *witness) compareLinks(want []manifest.Entry) {
+	at := map[string]view{}
+	for i, e := range want {
+		if e.Link == "" {
+			at[e.Path] = w.wanted[i]
+			continue
+		}
+		v, first := &w.wanted[i], at[e.Link]
+		if v.known && first.known && v.attr.ino != first.attr.ino {
+			v.fault(codeWrongLink, "it is a file of its own, not another name of %s", e.Link)
+		}
+	}
 }
 
 // lookAt has one reader look at one wanted path.

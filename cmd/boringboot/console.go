@@ -62,6 +62,9 @@ func (c *console) finish(r result) error {
 		if f.Actual != "" {
 			path += " (" + f.Actual + ")"
 		}
+		if f.Link != "" {
+			path += " = " + f.Link
+		}
 		by := "not written"
 		if !r.DryRun {
 			by = "confirmed by " + strings.Join(f.ConfirmedBy, ", ")

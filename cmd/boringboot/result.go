@@ -45,6 +45,7 @@ type fileResult struct {
 	Path        string   `json:"path"`
 	Actual      string   `json:"actual,omitempty"` // where links in the image lead it, if elsewhere
 	Kind        string   `json:"kind"`
+	Link        string   `json:"link,omitempty"` // the path that it is another name of
 	Mode        string   `json:"mode"`
 	UID         uint32   `json:"uid"`
 	GID         uint32   `json:"gid"`
@@ -105,7 +106,7 @@ func (r *result) fill(o *outcome) {
 	}
 	r.Files = []fileResult{}
 	for _, s := range o.plan.Steps {
-		f := fileResult{Path: s.Path, Kind: string(s.Kind), Mode: filemode.Octal(s.Mode), UID: s.UID, GID: s.GID,
+		f := fileResult{Path: s.Path, Kind: string(s.Kind), Link: s.Link, Mode: filemode.Octal(s.Mode), UID: s.UID, GID: s.GID,
 			Action: string(s.Action), Origin: s.Origin, ConfirmedBy: append([]string{}, confirmed[s.Path]...)}
 		if s.Actual != s.Path {
 			f.Actual = s.Actual

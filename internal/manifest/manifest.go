@@ -118,6 +118,7 @@ type Entry struct {
 	UID, GID uint32
 	Content  Content  // of a File; nil in what Expect returns
 	Target   string   // of a Symlink
+	Link     string   // of a File: the Path of an entry that it is another name of (a hard link)
 	Role     Role     //
 	KeyPath  string   // of a PublicKey: the Path of the private key it belongs to, where that is injected too
 	Vars     []string // of an Environment: the names of its variables, in the order of the file
