@@ -43,7 +43,7 @@ func (w *extentWalk) node(x format.ExtentNode, lo, hi uint64) error {
 				return corruptf("inode %d: extent tree: index entry %d covers file blocks %d to %d within %d to %d",
 					w.n.ino, i, first, end, lo, hi)
 			}
-			c, err := w.v.extentNode(w.n, child, x.Depth()-1)
+			c, err := w.v.extentNode(w.n, first, child, x.Depth()-1)
 			if err != nil {
 				return err
 			}
@@ -75,8 +75,8 @@ func (w *extentWalk) node(x format.ExtentNode, lo, hi uint64) error {
 	return nil
 }
 
-// extentNode reads a node below the root and checks it. Such a node is not empty.
-func (v *view) extentNode(n node, b FSBlock, depth int) (format.ExtentNode, error) {
+// extentNode reads a node below the root and checks it: such a node is not empty, and begins where the index says.
+func (v *view) extentNode(n node, first FileBlock, b FSBlock, depth int) (format.ExtentNode, error) {
 	if !v.validRange(b, 1) {
 		return nil, corruptf("inode %d: extent tree: node at block %d", n.ino, b)
 	}
@@ -90,6 +90,9 @@ func (v *view) extentNode(n node, b FSBlock, depth int) (format.ExtentNode, erro
 	}
 	if x.Entries() == 0 {
 		return nil, corruptf("inode %d: extent tree: block %d: no entries", n.ino, b)
+	}
+	if at, _ := x.Index(0); at != first { // an extent's first field is the same
+		return nil, corruptf("inode %d: extent tree: block %d begins with file block %d, the index says %d", n.ino, b, at, first)
 	}
 	if v.metadataCsum && !x.ChecksumOK(v.seedOf(n)) {
 		return nil, corruptf("inode %d: extent tree: block %d: wrong checksum", n.ino, b)
@@ -126,8 +129,8 @@ func (v *view) findExtent(n node, fb FileBlock) (r run, unwritten bool, err erro
 		if i < 0 {
 			return hole(fb, hi), false, nil
 		}
-		_, child := x.Index(i)
-		if x, err = v.extentNode(n, child, depth-1); err != nil {
+		first, child := x.Index(i)
+		if x, err = v.extentNode(n, first, child, depth-1); err != nil {
 			return run{}, false, err
 		}
 	}

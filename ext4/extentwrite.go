@@ -32,8 +32,8 @@ func (tx *Tx) rightEdge(n node) ([]treeNode, error) {
 		if last.Entries() == 0 {
 			return nil, corruptf("inode %d: extent tree: an index without entries", n.ino)
 		}
-		_, child := last.Index(last.Entries() - 1)
-		if _, err := tx.extentNode(n, child, depth-1); err != nil {
+		first, child := last.Index(last.Entries() - 1)
+		if _, err := tx.extentNode(n, first, child, depth-1); err != nil {
 			return nil, err
 		}
 		block, err := tx.over.Edit(child)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"boringboot/ext4/internal/format"
 	"boringboot/internal/testimage"
 
 	"github.com/google/go-cmp/cmp"
@@ -362,5 +363,41 @@ func TestTheTablesOfAMapAreCounted(t *testing.T) {
 				t.Errorf("%d blocks are free, the file was to take all but perhaps one", free)
 			}
 		})
+	}
+}
+
+// An ext3 file system that tune2fs has given extents: files of both kinds, side by side.
+func TestOldFilesWhereNewOnesHaveExtents(t *testing.T) {
+	path := testimage.Ext4(t, testimage.Options{Profile: profileOf("no-checksums-1k", "^extent"), StorePaths: -1, Size: 32 << 20, Inodes: 400, Fill: func(dir string) error {
+		return errors.Join(os.WriteFile(filepath.Join(dir, "replaced"), pattern(400_000, 1), 0o644),
+			os.WriteFile(filepath.Join(dir, "cut"), pattern(400_000, 2), 0o644), os.WriteFile(filepath.Join(dir, "kept"), pattern(400_000, 3), 0o644),
+			os.Mkdir(filepath.Join(dir, "d"), 0o755))
+	}})
+	if out, err := testimage.Command(t, "tune2fs", "-O", "extent", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	testimage.Check(t, path, 0)
+	files := map[string]Content{"kept": bytes.NewReader(pattern(400_000, 3)), "cut": bytes.NewReader(pattern(300_001, 2)), "replaced": bytes.NewReader(pattern(500_000, 4))}
+	mustUpdate(t, openImage(t, path), func(tx *Tx) error {
+		for i := range 300 { // the directory's own map stays what it is
+			name := fmt.Sprintf("d/%s-%d", strings.Repeat("n", 100), i)
+			files[name] = bytes.NewReader([]byte(name))
+			if err := tx.WriteFile(name, files[name], Attr{Mode: 0o644}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(tx.Truncate("cut", 300_001), tx.WriteFile("replaced", files["replaced"], Attr{Mode: 0o644}))
+	})
+	testimage.Fsck(t, path, 0)
+	compareContents(t, path, files)
+	fsys := openImage(t, path)
+	for name, want := range map[string]bool{"kept": false, "cut": false, "d": false, "replaced": true, fmt.Sprintf("d/%s-0", strings.Repeat("n", 100)): true} {
+		info, err := fsys.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Sys().(*Stat).Flags&format.InodeExtents != 0; got != want {
+			t.Errorf("%s has extents: %v, want %v", name, got, want)
+		}
 	}
 }
