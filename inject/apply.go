@@ -40,12 +40,15 @@ func (p *Plan) Rehearse() error {
 }
 
 func (p *Plan) updateOptions() []ext4.UpdateOption {
-	opts := []ext4.UpdateOption{ext4.AcceptRisk()}
+	var opts []ext4.UpdateOption
 	if !p.opts.Time.IsZero() {
 		opts = append(opts, ext4.WithTime(p.opts.Time))
 	}
 	if p.opts.Copy {
 		opts = append(opts, ext4.WithoutJournal())
+	}
+	if p.opts.NoJournal {
+		opts = append(opts, ext4.AcceptRisk())
 	}
 	return opts
 }

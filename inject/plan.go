@@ -23,6 +23,7 @@ type Options struct {
 	Overwrite bool      // replace files that are there with other content
 	Time      time.Time // the time stamp of everything that is written; zero: the file system's last-write time
 	Copy      bool      // the image is a copy that is renamed into place when it is verified: no journal is needed
+	NoJournal bool      // change a file system without a journal in place; otherwise that is ext4.ErrNoJournal
 }
 
 // Action is what the plan does to one path.

@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 
 	"github.com/spf13/cobra"
 
+	"boringboot/ext4"
 	"boringboot/inject"
 	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
@@ -98,7 +98,7 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 		return err
 	}
 	j := &job{sel: partition.Selector(i.root), entries: payload.entries, dryRun: i.write.dryRun,
-		options: inject.Options{Allow: i.write.allow, Overwrite: i.write.overwrite, Time: epoch, Copy: i.dest != ""}}
+		options: inject.Options{Allow: i.write.allow, Overwrite: i.write.overwrite, Time: epoch, Copy: i.dest != "", NoJournal: i.noJournal}}
 	if err := records.distinct(append(payload.inputs, i.image, i.dest)...); err != nil {
 		return err
 	}
@@ -133,17 +133,14 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 	if err != nil {
 		return err
 	}
-	journal := slices.Contains(done.info.Features, "has_journal")
+	err = j.apply(ctx, img, done)
 	switch {
-	case journal || i.noJournal || !done.changes:
-		err = j.apply(ctx, img, done)
-	case img.Device():
+	case errors.Is(err, ext4.ErrNoJournal) && img.Device():
 		return cli.WithHint(fmt.Errorf("%s: its file system has no journal: what is cut off in the middle of a change leaves it damaged", i.image),
 			"--no-journal takes that risk; tune2fs -j gives it a journal")
-	default:
+	case errors.Is(err, ext4.ErrNoJournal):
 		return i.throughCopy(ctx, c, j, img, records, res)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if err := img.Close(); err != nil {
