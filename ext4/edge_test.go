@@ -310,7 +310,7 @@ func TestReplacingAFile(t *testing.T) {
 	}
 }
 
-func TestTheModeOfAFileWithAnACLIsNotChanged(t *testing.T) {
+func TestTheModeOfAFileWithAnACLChangesItsMask(t *testing.T) {
 	path := emptyImage(t, "nixos-4k", 8, 64)
 	testimage.Check(t, path, 0)
 	acl := filepath.Join(t.TempDir(), "acl")
@@ -322,9 +322,16 @@ func TestTheModeOfAFileWithAnACLIsNotChanged(t *testing.T) {
 	}
 	mustUpdate(t, openImage(t, path), func(tx *Tx) error { return tx.WriteFile("f", bytes.NewReader(nil), Attr{Mode: 0o664}) })
 	testimage.DebugfsWrite(t, path, 0, "ea_set -f "+acl+" /f system.posix_acl_access")
-	err := openImage(t, path).Update(func(tx *Tx) error { return tx.Chmod("f", 0o600) })
-	if !errors.Is(err, ErrUnsupported) {
-		t.Errorf("Chmod: %v", err)
+	fsys := openImage(t, path)
+	mustUpdate(t, fsys, func(tx *Tx) error { return tx.Chmod("f", 0o601) })
+	want := strings.Replace(raw, "\x10\x00\x06", "\x10\x00\x00", 1)
+	want = want[:len(want)-6] + "\x01" + want[len(want)-5:]
+	got, err := fsys.Xattr("f", "system.posix_acl_access")
+	if err != nil || string(got) != want {
+		t.Errorf("the list: %q, %v, want %q", got, err, want)
+	}
+	if info, err := fsys.Stat("f"); err != nil || info.Mode() != 0o601 {
+		t.Errorf("the mode: %v, %v", info, err)
 	}
 }
 
