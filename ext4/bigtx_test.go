@@ -71,7 +71,7 @@ func TestALargeTransactionIsReplayed(t *testing.T) {
 func imageOf(tb testing.TB, path string) []byte { return newRecorder(tb, path).now }
 
 func TestATransactionLargerThanTheJournalIsRefused(t *testing.T) {
-	path := emptyImage(t, "nixos-1k", 16, 4000)
+	path := emptyImage(t, "no-checksums-1k", 16, 8000) // whose inode tables are in use from the first to the last inode
 	testimage.Check(t, path, 0)
 	r := newRecorder(t, path)
 	fsys, err := Open(r)
@@ -79,8 +79,8 @@ func TestATransactionLargerThanTheJournalIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	update := func(tx *Tx) error {
-		for i := range 1500 {
-			if err := tx.Mkdir(fmt.Sprintf("dir-%d", i), Attr{Mode: 0o755}); err != nil {
+		for i := range 4500 {
+			if err := tx.Symlink("x", fmt.Sprintf("link-%d", i), Attr{}); err != nil {
 				return err
 			}
 		}
@@ -92,6 +92,36 @@ func TestATransactionLargerThanTheJournalIsRefused(t *testing.T) {
 		t.Errorf("Update: %v, %d writes", err, len(r.log))
 	}
 	mustUpdate(t, openImage(t, path), update, WithoutJournal())
+}
+
+// What was free before is not in the transaction.
+func TestManyFilesFitIntoASmallJournal(t *testing.T) {
+	path := emptyImage(t, "nixos-1k", 32, 8000)
+	old := treeOf(t, path)
+	r := newRecorder(t, path)
+	fsys, err := Open(r)
+	mustDo(t, err)
+	mustUpdate(t, fsys, func(tx *Tx) error {
+		for i := range 5000 {
+			if err := tx.WriteFile(fmt.Sprintf("a file of a long name, so that there are many blocks of names: %d", i), bytes.NewReader([]byte("x")), Attr{Mode: 0o600}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	writeImage(t, path, r.now)
+	testimage.Fsck(t, path, 0)
+	done := treeOf(t, path)
+	for n, want := range map[int]map[string]testimage.Node{r.syncs[0]: old, r.syncs[1]: done, r.syncs[2] - 1: done} {
+		for by, recoverFrom := range recoverers {
+			writeImage(t, path, r.image(n, func(int) bool { return true }))
+			recoverFrom(t, path)
+			testimage.Fsck(t, path, 0)
+			if diff := cmp.Diff(want, kernelTree(t, path)); diff != "" {
+				t.Errorf("cut after write %d, then %s:\n%.2000s", n, by, diff)
+			}
+		}
+	}
 }
 
 func TestAJournalThatCannotBeUsedIsRefused(t *testing.T) {

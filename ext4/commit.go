@@ -12,10 +12,11 @@ import (
 
 // plan is what a transaction will write.
 type plan struct {
-	data []pending       // into blocks that are free until the metadata is there
-	meta []blocks.Change // in ascending order
-	zero []blockRun      // what was freed
-	log  []blockRun      // of the journal, to be scrubbed
+	data  []pending       // into blocks that are free until the metadata is there
+	fresh []blocks.Change // metadata, too, in ascending order
+	meta  []blocks.Change // into blocks that are in use, in ascending order
+	zero  []blockRun      // what was freed
+	log   []blockRun      // of the journal, to be scrubbed
 }
 
 // commit writes what Open has recovered, and what a transaction has changed: at once, through the journal, or in order.
@@ -47,7 +48,14 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan{data: tx.data.list, meta: tx.over.Changes(), zero: joinRuns(tx.freed), log: log}
+	p := plan{data: tx.data.list, zero: joinRuns(tx.freed), log: log}
+	for _, c := range tx.over.Changes() {
+		if c.Fresh && !o.noJournal {
+			p.fresh = append(p.fresh, c)
+		} else {
+			p.meta = append(p.meta, c)
+		}
+	}
 	if j != nil {
 		if err := j.prepare(fsys.view, p, tx.now); err != nil {
 			return err
@@ -153,13 +161,42 @@ func (w *writer) writeAll(p plan) error {
 
 // writeOrdered is for a file system without a journal: data is durable before anything refers to it.
 func (w *writer) writeOrdered(p plan) error {
-	if err := w.writeData(p.data); err != nil {
+	if err := w.writeFree(p); err != nil {
 		return err
 	}
 	if err := w.sync(); err != nil {
 		return err
 	}
 	return w.writeHome(p)
+}
+
+// writeFree writes what goes into blocks that are free before the commit: file data, and metadata that only the commit leads to. If
+// it fails they are cleared again: what they hold may be secret.
+func (w *writer) writeFree(p plan) error {
+	if err := w.writeData(p.data); err != nil {
+		return err
+	}
+	if err := w.writeMeta(p.fresh); err != nil {
+		if undo := w.clearFree(p); undo != nil {
+			return fmt.Errorf("%w (and %w)", err, undo)
+		}
+		return err
+	}
+	return nil
+}
+
+// clearFree takes back what writeFree has written.
+func (w *writer) clearFree(p plan) error {
+	runs := runsOf(p.data)
+	for _, c := range p.fresh {
+		runs = append(runs, blockRun{c.Block, 1})
+	}
+	for _, r := range joinRuns(runs) {
+		if err := w.zero(r); err != nil {
+			return fmt.Errorf("data could not be cleared from free blocks: %w", err)
+		}
+	}
+	return nil
 }
 
 // writeHome writes metadata to its place, clears what was freed, and syncs.

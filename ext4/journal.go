@@ -149,11 +149,14 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 
 // writeJournaled commits through the journal. The order is what makes a cut harmless:
 //
-//	write file data into free blocks, the transaction into the empty log, and the mark that recovery is needed; sync
+//	write file data and new metadata into free blocks, the transaction into the empty log, and the mark that recovery is needed; sync
 //	write the commit block, and the journal's superblock that lets the log begin; sync: now the transaction is done
 //	write the blocks home and clear what was freed; sync
 //	empty the journal; sync
 //	clear the mark, and scrub the log if something was taken away; sync
+//
+// Only blocks that were in use are in the transaction: what was free before, the old state does not look at. So it is small even
+// for many files, and bounded by the bitmaps, inode tables and directories that were there.
 //
 // A mark with an empty log is nothing to recover, and without its commit block a transaction is not one.
 //
@@ -164,7 +167,7 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 // The last two syncs must not be made one: of a pair that is torn the mark may be cleared and the log still be there, and on
 // that "e2fsck -p" at boot stops and asks.
 func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
-	if err := w.writeData(p.data); err != nil {
+	if err := w.writeFree(p); err != nil {
 		return err
 	}
 	if err := w.prepareLog(j, super); err != nil {
@@ -220,11 +223,8 @@ func (w *writer) giveUp(err error, p plan, super superblocks) error {
 		w.touched = true
 		errs = append(errs, fmt.Errorf("the mark that recovery is needed could not be taken back: %w", undo))
 	}
-	for _, r := range runsOf(p.data) {
-		if undo := w.zero(r); undo != nil {
-			errs = append(errs, fmt.Errorf("data could not be cleared from free blocks: %w", undo))
-			break
-		}
+	if undo := w.clearFree(p); undo != nil {
+		errs = append(errs, undo)
 	}
 	return errors.Join(errs...)
 }

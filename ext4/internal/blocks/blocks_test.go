@@ -35,7 +35,7 @@ func TestAnOverlayChangesCopiesOnly(t *testing.T) {
 	if err != nil || got[0] != 'X' {
 		t.Errorf("block 1 of the overlay: %.4q, %v", got, err)
 	}
-	want := []blocks.Change{{Block: 1, Data: append([]byte("X"), before[1025:2048]...)}, {Block: 3, Data: fresh}}
+	want := []blocks.Change{{Block: 1, Data: append([]byte("X"), before[1025:2048]...)}, {Block: 3, Data: fresh, Fresh: true}}
 	if diff := cmp.Diff(want, o.Changes()); diff != "" {
 		t.Errorf("changes:\n%s", diff)
 	}

@@ -61,6 +61,7 @@ func (o *Overlay) Discard(n format.FSBlock) { delete(o.dirty, n) }
 type Change struct {
 	Block format.FSBlock
 	Data  []byte
+	Fresh bool // the block was free: what the device holds there means nothing until the change is committed
 }
 
 // Changes lists the blocks that differ from the device's, in ascending order.
@@ -70,7 +71,7 @@ func (o *Overlay) Changes() []Change {
 		if c.old != nil && bytes.Equal(c.old, c.new) {
 			continue
 		}
-		out = append(out, Change{Block: n, Data: c.new})
+		out = append(out, Change{Block: n, Data: c.new, Fresh: c.old == nil})
 	}
 	slices.SortFunc(out, func(a, b Change) int {
 		switch {

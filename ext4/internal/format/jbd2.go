@@ -70,6 +70,7 @@ const (
 	JCommitChecksum     B32 = 0x10
 	JCommitSec          B64 = 0x30
 	JCommitNsec         B32 = 0x38
+	JCommitSize             = 0x40 // bytes, padding included
 )
 
 // JournalSuperblock is a view of the journal's first block.

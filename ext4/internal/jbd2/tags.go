@@ -77,8 +77,16 @@ func (j *Journal) tailOK(b []byte) bool {
 	return j.csum == 0 || j.sumAt(b, format.B32(len(b)-4))
 }
 
-// commitOK verifies a commit block by version 2 or 3 of the checksums.
-func (j *Journal) commitOK(b []byte) bool { return j.csum == 0 || j.sumAt(b, format.JCommitChecksum) }
+// commitOK verifies a commit block by version 2 or 3 of the checksums. What a device that lost power has written of it may be its
+// first sector only: its fields then count with zeros behind them (jbd2_commit_block_csum_verify_partial).
+func (j *Journal) commitOK(b []byte) bool {
+	if j.csum == 0 || j.sumAt(b, format.JCommitChecksum) {
+		return true
+	}
+	part := make([]byte, len(b))
+	copy(part, b[:format.JCommitSize])
+	return j.sumAt(part, format.JCommitChecksum)
+}
 
 // sumAt verifies the checksum over a whole block, in which it counts as zero itself.
 func (j *Journal) sumAt(b []byte, at format.B32) bool {
