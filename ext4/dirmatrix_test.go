@@ -39,12 +39,22 @@ var dirKinds = []dirKind{
 	{name: "legacy, unsigned", o: testimage.Options{Profile: testimage.ProfileNamed("gdt-checksums-1k"), HashAlg: "legacy", UnsignedHash: true}, maker: "kernel"},
 	{name: "tea, unsigned", o: testimage.Options{Profile: testimage.ProfileNamed("nixos-4k"), HashAlg: "tea", UnsignedHash: true}, maker: "e2fsck"},
 	{name: "large_dir", o: testimage.Options{Profile: withLargeDir("nixos-1k")}, maker: "kernel"},
+	{name: "inline data, by the kernel", o: withFeature("nixos-4k", "inline_data"), maker: "kernel"},
+	{name: "inline data, by mke2fs", o: withFeature("no-checksums-1k", "inline_data"), maker: "mke2fs"},
+	{name: "clusters, by the kernel", o: withFeature("nixos-1k", "bigalloc", "-C", "16384"), maker: "kernel"},
+	{name: "clusters, by e2fsck", o: withFeature("nixos-4k", "bigalloc", "-C", "65536"), maker: "e2fsck"},
 	{name: "blocks of 16 KiB", o: inBlocks(16<<10, "nixos-4k"), maker: "e2fsck"},
 	{name: "blocks of 64 KiB", o: inBlocks(64<<10, "nixos-4k"), maker: "e2fsck"},
 	{name: "blocks of 64 KiB, linear", o: inBlocks(64<<10, "nixos-4k"), maker: "mke2fs"},
 	{name: "blocks of 64 KiB, no checksums", o: inBlocks(64<<10, "no-checksums-4k"), maker: "e2fsck"},
 	{name: "blocks of 64 KiB, no checksums, linear", o: inBlocks(64<<10, "no-checksums-4k"), maker: "mke2fs"},
 	{name: "blocks of 64 KiB, no dir_index", o: inBlocks(64<<10, "linear-4k"), maker: "mke2fs"},
+}
+
+func withFeature(profile, feature string, args ...string) testimage.Options {
+	p := testimage.ProfileNamed(profile)
+	p.Name, p.Features, p.Args = p.Name+" with "+feature, p.Features+","+feature, args
+	return testimage.Options{Profile: p}
 }
 
 func inBlocks(size int, profile string) testimage.Options {
