@@ -43,6 +43,7 @@ type Step struct {
 	Action Action
 	Actual string // where Path leads in the image; differs from it where symbolic links are on the way
 	linkTo string // of an entry with Link: where that leads
+	sparse bool   // it is a file that will have holes
 }
 
 // Plan is what is to be done to one file system. It has the steps in the order in which they are done: a directory comes before
@@ -272,7 +273,7 @@ func (p *Plan) sameContent(e manifest.Entry, actual string, size int64) (bool, e
 // (a directory that grows, a fragmented file's extent blocks) the transaction finds before it writes.
 func (p *Plan) checkSpace() error {
 	info := p.fsys.Info()
-	for _, s := range p.Steps {
+	for i, s := range p.Steps {
 		if s.Action == Keep || s.Action == Attr {
 			continue
 		}
@@ -289,6 +290,7 @@ func (p *Plan) checkSpace() error {
 				return err
 			}
 			p.Need.Blocks += n
+			p.Steps[i].sparse = n < (uint64(s.Content.Size())+uint64(info.BlockSize)-1)/uint64(info.BlockSize)
 		case manifest.Directory:
 			p.Need.Blocks++
 		case manifest.Symlink:
@@ -315,6 +317,11 @@ const maxFastSymlink = 59
 // opened.
 func (p *Plan) Changes() bool {
 	return p.fsys.Recovery() != nil || slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Action != Keep })
+}
+
+// Sparse reports whether a file that the plan writes has holes.
+func (p *Plan) Sparse() bool {
+	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.sparse })
 }
 
 // Entries returns what must be in the file system once the plan is applied: what the verifier is to find.

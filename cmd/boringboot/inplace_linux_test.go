@@ -282,6 +282,33 @@ func TestWhatIsMountedIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestWhatNobodyCouldReadBackIsNotWritten: that is found out before, not after.
+func TestWhatNobodyCouldReadBackIsNotWritten(t *testing.T) {
+	for feature, sparse := range map[string]bool{"inline_data": false, "encrypt": false, "casefold": true} {
+		p := testimage.ProfileNamed("debian-4k")
+		p.Name, p.Features = "unread", p.Features+","+feature
+		image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 32 << 20})
+		w := newWorkplace(t)
+		w.write("file", []byte("text"))
+		if sparse {
+			w.must(0, "boringboot", "inject", image, "--file", "file:/solid")
+			if err := os.Truncate(w.path("file"), 1<<20); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := testimage.Snapshot(t, image)
+		for _, more := range [][]string{{}, {"--dry-run"}, {"-o", "out.img"}} {
+			checkFailure(t, w, failure{want: []string{"nothing was written", "no reader", "go-ext4: "}}, append([]string{"inject", image, "--file", "file:/x"}, more...)...)
+		}
+		if testimage.Snapshot(t, image) != before {
+			t.Errorf("%s: the image was changed", feature)
+		}
+		if _, err := os.Stat(w.path("out.img")); err == nil {
+			t.Errorf("%s: an image was made", feature)
+		}
+	}
+}
+
 // TestAReadOnlyDeviceSaysSo: a card whose little switch says so, or a loop device.
 func TestAReadOnlyDeviceSaysSo(t *testing.T) {
 	image := testimage.Ext4(t, testimage.Options{StorePaths: 20})

@@ -49,6 +49,9 @@ func (j *job) run(ctx context.Context, img image) (*outcome, error) {
 		return nil, err
 	}
 	if j.dryRun {
+		if err := j.able(ctx, img, out); err != nil {
+			return out, err
+		}
 		return out, j.planError(out.plan.Rehearse())
 	}
 	return out, j.apply(ctx, img, out)
@@ -79,7 +82,7 @@ func (j *job) plan(img image) (*outcome, error) {
 // apply carries a plan out and reads everything back. Reading back is not interrupted once an image was changed in place: it takes
 // milliseconds, and the user has to know.
 func (j *job) apply(ctx context.Context, img image, out *outcome) error {
-	if err := ctx.Err(); err != nil {
+	if err := j.able(ctx, img, out); err != nil {
 		return err
 	}
 	if err := out.plan.Apply(); err != nil {
@@ -101,6 +104,19 @@ func (j *job) apply(ctx context.Context, img image, out *outcome) error {
 	}
 	if !out.report.OK() {
 		return cli.Findings(j.changed(out, errors.New(out.report.Summary())))
+	}
+	return nil
+}
+
+// able makes sure, before anything is written, that it could be read back. What was not unmounted says little before it is recovered.
+func (j *job) able(ctx context.Context, img image, out *outcome) error {
+	if err := ctx.Err(); err != nil || !out.changes || out.recovery != nil {
+		return err
+	}
+	section := img.Section(out.root.Start, out.root.Size)
+	err := verify.Able(ctx, section, section.Size(), out.plan.Sparse())
+	if err != nil {
+		return fmt.Errorf("%s: nothing was written, as it could not be read back: %w", j.source, err)
 	}
 	return nil
 }
