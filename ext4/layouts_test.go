@@ -110,6 +110,8 @@ var layouts = []layout{
 		After: [][]string{{"resize2fs", "-f", "@", "150M"}}}, "sparse_super2", "^resize_inode")},
 	{"meta_bg, grown by resize2fs", of("nixos-1k", testimage.Options{BlocksPerGroup: 1024,
 		After: [][]string{{"resize2fs", "-f", "@", "150M"}}}, "meta_bg", "^resize_inode")},
+	{"meta_bg where the reserved blocks ended, grown by resize2fs", of("nixos-1k", testimage.Options{BlocksPerGroup: 1024,
+		Env: []string{"MKE2FS_FIRST_META_BG=3"}, After: [][]string{{"resize2fs", "-f", "@", "150M"}}}, "meta_bg", "^resize_inode")},
 	{"meta_bg, shrunk by resize2fs", of("nixos-1k", testimage.Options{BlocksPerGroup: 1024, Size: 96 << 20,
 		After: [][]string{{"resize2fs", "-f", "@", "60M"}}}, "meta_bg", "^resize_inode")},
 	{"converted to 64 bits by resize2fs", of("gdt-checksums-4k", testimage.Options{BlocksPerGroup: 1024,

@@ -3,6 +3,7 @@ package ext4
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"boringboot/internal/testimage"
@@ -57,4 +58,22 @@ func TestADescriptorThatOpenDidNotSeeIsVerifiedWhenItIsUsed(t *testing.T) {
 	if _, err := fsys.view.inode(Ino(uint64(g)*uint64(fsys.view.inodesPerGroup)) + 1); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("an inode of group %d was read through its damaged descriptor: %v", g, err)
 	}
+}
+
+// In blocks of 64 KiB the orphan file has 32 MiB, which kernels before 6.19 refuse.
+func TestTheLargestOrphanFile(t *testing.T) {
+	testimage.Require(t, "mke2fs")
+	path := filepath.Join(t.TempDir(), "image")
+	out, err := testimage.Command(t, "mke2fs", "-q", "-F", "-t", "ext4", "-b", "65536", "-E", "lazy_itable_init=1,lazy_journal_init=1", "-O",
+		testimage.NixOS().Features, path, "256G").CombinedOutput()
+	if err != nil {
+		t.Fatalf("mke2fs: %v\n%s", err, out)
+	}
+	if out := testimage.Debugfs(t, path, 0, "stat <12>"); !strings.Contains(out, "Size: 33554432") {
+		t.Fatalf("the orphan file is another:\n%s", out)
+	}
+	if err := updateFile(path); err != nil {
+		t.Error(err)
+	}
+	testimage.Fsck(t, path, 0)
 }

@@ -78,7 +78,7 @@ func (v *view) orphanBlocks(visit func(n node, at FSBlock, b format.OrphanBlock)
 	switch {
 	case n.Type() != format.ModeRegular:
 		return corruptf("orphan file: inode %d is not a regular file", ino)
-	case size == 0 || size%bs != 0 || size > format.MaxOrphanFileSize:
+	case size == 0 || size%bs != 0 || size > max(format.MaxOrphanFileSize, format.MaxOrphanFileBlocks*bs):
 		return corruptf("orphan file: inode %d has %d bytes", ino, size)
 	}
 	if err := v.checkMapped(n); err != nil {

@@ -15,8 +15,9 @@ const (
 	obMagic    U32 = 0
 	obChecksum U32 = 4
 
-	// MaxOrphanFileSize is the largest orphan file that is taken for one, in bytes (EXT4_MAX_ORPHAN_FILE_BLOCKS is what
-	// mke2fs makes at most, 512, in blocks of 4 KiB; the kernel takes up to four times as much).
+	// MaxOrphanFileSize and MaxOrphanFileBlocks: an orphan file has up to 512 blocks (EXT4_MAX_ORPHAN_FILE_BLOCKS); kernels before
+	// 6.19 took up to 8 MiB, whatever the size of blocks.
+	MaxOrphanFileBlocks = 512
 	MaxOrphanFileSize = 8 << 20
 )
 
