@@ -139,7 +139,7 @@ func ofPartition(root partition.Partition) string {
 
 // planError names the image where an error is about its file system rather than about what is injected.
 func (j *job) planError(err error) error {
-	for _, kind := range []error{ext4.ErrNoSpace, ext4.ErrUnsupported, ext4.ErrCorrupt, ext4.ErrNeedsRecovery} {
+	for _, kind := range []error{ext4.ErrNoSpace, ext4.ErrUnsupported, ext4.ErrCorrupt, ext4.ErrNeedsRecovery, ext4.ErrInUse} {
 		if errors.Is(err, kind) {
 			err = fmt.Errorf("%s: %w", j.source, err)
 			break
