@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -217,13 +218,19 @@ func TestSourcesThatContradictThemselvesAreRefused(t *testing.T) {
 	testimage.Fsck(t, path, 0)
 }
 
-// Unwritten extents that follow each other are not made one that is too long: its length would say that it is written.
-func TestLongUnwrittenExtentsStayApart(t *testing.T) {
+// Extents that follow each other are not made one that is too long: its length would say that it is unwritten, or, to some readers,
+// written.
+func TestLongExtentsStayApart(t *testing.T) {
 	for _, unwritten := range []bool{true, false} {
-		a := format.Extent{Block: 0, Len: 1 << 14, Start: 1000, Unwritten: unwritten}
-		b := format.Extent{Block: 1 << 14, Len: 1 << 14, Start: 1000 + 1<<14, Unwritten: unwritten}
-		if got, ok := join(a, b); ok == unwritten {
-			t.Errorf("unwritten %v: joined %v to %v", unwritten, ok, got)
+		for _, c := range []struct {
+			length uint32
+			want   bool
+		}{{1<<14 - 1, true}, {1 << 14, false}} {
+			a := format.Extent{Block: 0, Len: 1 << 14, Start: 1000, Unwritten: unwritten}
+			b := format.Extent{Block: 1 << 14, Len: c.length, Start: 1000 + 1<<14, Unwritten: unwritten}
+			if _, ok := join(a, b); ok != c.want {
+				t.Errorf("unwritten %v: %d and %d blocks are joined: %v, want %v", unwritten, a.Len, b.Len, ok, c.want)
+			}
 		}
 	}
 }
@@ -236,7 +243,7 @@ func TestALargeFileTakesLittleMemory(t *testing.T) {
 	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size+size/8)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mke2fs", "-q", "-F", "-t", "ext4", path).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	testimage.Check(t, path, 0)
@@ -253,6 +260,13 @@ func TestALargeFileTakesLittleMemory(t *testing.T) {
 	f, err := fsys.Open("large")
 	if err != nil {
 		t.Fatal(err)
+	}
+	var lengths []uint32
+	if err := fsys.view.walkMap(f.(*openFile).node, func(e format.Extent) error {
+		lengths = append(lengths, e.Len)
+		return nil
+	}, nil); err != nil || len(lengths) > 8 || slices.Max(lengths) != longestExtent {
+		t.Errorf("extents of %v blocks (%v), want few, and none of more than %d", lengths, err, longestExtent)
 	}
 	got, want := make([]byte, 1<<20), make([]byte, 1<<20)
 	for off := int64(0); off < size; off += 31 << 20 {

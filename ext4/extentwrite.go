@@ -45,41 +45,59 @@ func (tx *Tx) rightEdge(n node) ([]treeNode, error) {
 	return edge, nil
 }
 
+// longestExtent is how many blocks the extents that are made here have at most. A written one could have one more, and the kernel's
+// have, but readers that take the top bit of the length alone for the mark of an unwritten one (go-ext4-filesystem does) then
+// find zeros.
+const longestExtent = format.MaxUnwrittenLen
+
 // mapExtent is mapBlocks in an extent tree.
 func (tx *Tx) mapExtent(n node, e format.Extent) error {
-	edge, err := tx.rightEdge(n)
-	if err != nil {
-		return err
-	}
-	leaf := edge[len(edge)-1]
-	k := leaf.Entries()
-	if k == 0 {
-		return tx.appendExtent(n, edge, e)
-	}
-	last := leaf.Extent(k - 1)
-	if uint64(last.Block)+uint64(last.Len) > uint64(e.Block) {
-		old, err := tx.remapExtents(n, uint64(e.Block), uint64(e.Block)+uint64(e.Len), []format.Extent{e})
-		if err == nil && len(old) > 0 {
-			err = corruptf("inode %d: extent tree: file block %d is mapped already", n.ino, old[0].Block)
+	for e.Len > 0 {
+		edge, err := tx.rightEdge(n)
+		if err != nil {
+			return err
 		}
-		return err
+		leaf := edge[len(edge)-1]
+		if k := leaf.Entries(); k > 0 {
+			last := leaf.Extent(k - 1)
+			if uint64(last.Block)+uint64(last.Len) > uint64(e.Block) {
+				return tx.insertExtent(n, e)
+			}
+			if goesOn(last, e) && last.Len < longestExtent {
+				more := min(longestExtent-last.Len, e.Len)
+				last.Len += more
+				leaf.SetExtent(k-1, last)
+				tx.sealNode(n, leaf)
+				e = part(e, uint64(e.Block)+uint64(more), mapEnd)
+				continue
+			}
+		}
+		piece := part(e, 0, uint64(e.Block)+longestExtent)
+		if err := tx.appendExtent(n, edge, piece); err != nil {
+			return err
+		}
+		e = part(e, uint64(e.Block)+longestExtent, mapEnd)
 	}
-	if joined, ok := join(last, e); ok {
-		leaf.SetExtent(k-1, joined)
-		tx.sealNode(n, leaf)
-		return nil
+	return nil
+}
+
+// insertExtent maps blocks to a hole that is not behind all that a file has.
+func (tx *Tx) insertExtent(n node, e format.Extent) error {
+	old, err := tx.remapExtents(n, uint64(e.Block), uint64(e.Block)+uint64(e.Len), []format.Extent{e})
+	if err == nil && len(old) > 0 {
+		err = corruptf("inode %d: extent tree: file block %d is mapped already", n.ino, old[0].Block)
 	}
-	return tx.appendExtent(n, edge, e)
+	return err
+}
+
+// goesOn tells whether the second of two extents goes on with the first.
+func goesOn(a, b format.Extent) bool {
+	return a.Unwritten == b.Unwritten && uint64(a.Block)+uint64(a.Len) == uint64(b.Block) && a.Start+FSBlock(a.Len) == b.Start
 }
 
 // join makes one extent of two where the second goes on with the first.
 func join(a, b format.Extent) (format.Extent, bool) {
-	most := uint32(format.MaxExtentLen)
-	if a.Unwritten {
-		most = format.MaxUnwrittenLen
-	}
-	if a.Unwritten != b.Unwritten || uint64(a.Block)+uint64(a.Len) != uint64(b.Block) || a.Start+FSBlock(a.Len) != b.Start ||
-		uint64(a.Len)+uint64(b.Len) > uint64(most) {
+	if !goesOn(a, b) || uint64(a.Len)+uint64(b.Len) > longestExtent {
 		return a, false
 	}
 	a.Len += b.Len
@@ -215,6 +233,14 @@ func (tx *Tx) remapExtents(n node, from, end uint64, with []format.Extent) ([]fo
 		}
 		new = append(new, e)
 	}
+	addAll := func(list []format.Extent) {
+		for _, e := range list {
+			for ; e.Len > longestExtent; e = part(e, uint64(e.Block)+longestExtent, mapEnd) {
+				add(part(e, 0, uint64(e.Block)+longestExtent))
+			}
+			add(e)
+		}
+	}
 	for _, e := range t.extents {
 		if before := part(e, 0, from); before.Len > 0 {
 			add(before)
@@ -223,16 +249,12 @@ func (tx *Tx) remapExtents(n node, from, end uint64, with []format.Extent) ([]fo
 			old = append(old, cut)
 		}
 		if after := part(e, end, mapEnd); after.Len > 0 {
-			for _, w := range with {
-				add(w)
-			}
+			addAll(with)
 			with = nil
 			add(after)
 		}
 	}
-	for _, w := range with {
-		add(w)
-	}
+	addAll(with)
 	if slices.Equal(new, t.extents) {
 		return old, nil
 	}
