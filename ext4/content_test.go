@@ -240,7 +240,7 @@ func TestALargeFileTakesLittleMemory(t *testing.T) {
 	const size = 256 << 20
 	path := filepath.Join(t.TempDir(), "image")
 	testimage.Require(t, "mke2fs")
-	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size+size/8)); err != nil {
+	if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, size+size/4)); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", path).CombinedOutput(); err != nil {
