@@ -40,7 +40,7 @@ func (tx *Tx) checkReplace(loc location) error {
 		return err
 	}
 	if format.ILinksCount.Get(loc.node.Inode) > 1 { // the name will lead to another inode
-		return tx.vetDir(loc.dir, loc.name)
+		return tx.checkTaken(loc)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ type action struct {
 	typ         uint32 // S_IFIFO and so on, of mknod
 	dev         uint64
 	value       string // of an attribute
+	flags       int    // of chattr
 	atime       time.Time
 	mtime       time.Time
 
@@ -263,6 +264,8 @@ func (w *world) action(byKernel bool) action {
 		if w.IntN(4) == 0 {
 			a.do, a.value = "removexattr", ""
 		}
+	case k < 58 && byKernel:
+		a.do, a.name, a.flags = "chattr", w.existing([]byte{'d', 'f'}[w.IntN(2)]), w.flags()
 	case k < 60 && (!byKernel || w.IntN(3) == 0):
 		a.do, a.name, a.size = "truncate", w.existing('f'), w.size()
 	case k < 60:
@@ -288,6 +291,13 @@ func (w *world) action(byKernel bool) action {
 // not.
 func (w *world) time() time.Time {
 	return time.Unix(1_000_000_000+w.Int64N(300_000_000), w.Int64N(1_000_000_000))
+}
+
+// flags are some that directories give to what is made in them, or that protect.
+func (w *world) flags() int {
+	const sync, immutable, appendOnly, nodump, noatime, dirsync = 0x8, 0x10, 0x20, 0x40, 0x80, 0x10000
+	sets := []int{0, 0, immutable, appendOnly, nodump, noatime | nodump, sync, sync | dirsync | noatime}
+	return sets[w.IntN(len(sets))]
 }
 
 func (w *world) size() int64 {

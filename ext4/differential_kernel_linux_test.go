@@ -3,8 +3,10 @@ package ext4_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -82,6 +84,9 @@ func (a action) kernel() error {
 		}
 		return err
 	case "removeall":
+		if err := protectedBelow(name); err != nil {
+			return err
+		}
 		return os.RemoveAll(name)
 	case "setxattr":
 		return unix.Setxattr(name, a.other, []byte(a.value), 0)
@@ -113,7 +118,7 @@ func (a action) kernelAttr(name string) error {
 			return errors.Join(unix.Chown(name, int(a.uid), int(a.gid)), unix.Chmod(name, st.Mode&0o7777))
 		})
 	}
-	return nil
+	return unprotected(name)
 }
 
 func (a action) kernelTruncate(name string) error {
@@ -123,7 +128,7 @@ func (a action) kernelTruncate(name string) error {
 		return errNotRegular
 	}
 	if err == nil && st.Size == a.size && st.Mode&unix.S_IFMT == unix.S_IFREG {
-		return nil // nothing changes, not even times
+		return unprotected(name) // nothing changes, not even times
 	}
 	return keepCapability(name, func() error {
 		if err == nil && a.size > st.Size {
@@ -165,6 +170,69 @@ func keepCapability(name string, change func() error) error {
 		return err
 	}
 	return unix.Setxattr(name, "security.capability", value[:n], 0)
+}
+
+// flagsThatChange are those that actions set; flagsThatProtect are of them.
+const (
+	flagsThatProtect = 0x30
+	flagsThatChange  = flagsThatProtect | 0x8 | 0x40 | 0x80 | 0x10000
+)
+
+// flagsOf are i_flags of a file or directory, of those that are compared.
+func flagsOf(name string) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(name, &st); err != nil {
+		return 0, err
+	}
+	if typ := st.Mode & unix.S_IFMT; typ != unix.S_IFREG && typ != unix.S_IFDIR {
+		return 0, nil
+	}
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NOATIME, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	return flags & flagsThatChange, err
+}
+
+// unprotected is what the kernel says first of what is immutable or append-only, where the action is not left to it. A symlink is
+// followed.
+func unprotected(name string) error {
+	name, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
+	flags, err := flagsOf(name)
+	if err == nil && flags&flagsThatProtect != 0 {
+		err = unix.EPERM
+	}
+	return err
+}
+
+// protectedBelow: Tx.RemoveAll removes all or nothing.
+func protectedBelow(name string) error {
+	if dir := path.Dir(name); dir != "/" {
+		if err := unprotected(dir); err != nil && err != unix.EPERM {
+			return nil // it is for os.RemoveAll to say
+		}
+	}
+	var st unix.Stat_t
+	if unix.Lstat(name, &st) != nil {
+		return nil
+	}
+	if err := unprotected(path.Dir(name)); err != nil {
+		return err
+	}
+	return filepath.WalkDir(name, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if flags, err := flagsOf(name); err != nil || flags&flagsThatProtect == 0 {
+			return err
+		}
+		return unix.EPERM
+	})
 }
 
 // bare takes all extended attributes from a file: those that it got from its directory or had before.
@@ -225,6 +293,9 @@ func (a action) kernelReplace(name string) error {
 		}
 		name = target
 	}
+	if err := errors.Join(unprotected(name), unprotected(path.Dir(name))); err != nil {
+		return err
+	}
 	other := path.Dir(name) + "/.replacement"
 	if err := a.kernelFill(other, unix.O_CREAT|unix.O_EXCL); err != nil {
 		return err
@@ -262,16 +333,29 @@ func (a action) kernelOnly(name string) error {
 	if err := unix.Stat(name, &st); err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if typ := st.Mode & unix.S_IFMT; typ != unix.S_IFREG && !(typ == unix.S_IFDIR && a.do == "chattr") {
 		return errNotRegular
 	}
-	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	access := unix.O_WRONLY
+	if a.do == "chattr" {
+		access = unix.O_RDONLY
+	}
+	fd, err := unix.Open(name, access|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
 	content := bytesOf{a.seed, a.size}.all()
 	switch a.do {
+	case "chattr":
+		flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+		if err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			a.flags &^= 0x10000 // dirsync
+		}
+		return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags&^flagsThatChange|a.flags)
 	case "append":
 		_, err = unix.Pwrite(fd, content, st.Size)
 	case "overwrite":

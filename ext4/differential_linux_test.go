@@ -303,6 +303,7 @@ type state struct {
 	testimage.Node
 	Atime, Mtime, Ctime string
 	Same                string // the first of the names of a file
+	Flags               int
 }
 
 // tree reads the image through the kernel. Sizes of directories are a writer's
@@ -331,6 +332,10 @@ func (d *difference) tree(t *testing.T) map[string]state {
 		s.Node.Mtime = 0
 		if s.Type == "dir" {
 			s.Size = 0
+		}
+		var err error
+		if s.Flags, err = flagsOf(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
 		}
 		tree[name] = s
 	}
