@@ -255,7 +255,7 @@ func (w *world) action(byKernel bool) action {
 		}
 	case k < 50:
 		a.do, a.name = []string{"chmod", "chown", "chtimes"}[w.IntN(3)], w.existing(0)
-	case k < 57:
+	case k < 54 || k < 57 && !byKernel:
 		a.do, a.name = "setxattr", w.existing([]byte{0, 'd', 'd', 'f', 'f'}[w.IntN(5)])
 		if w.IntN(3) > 0 && len(w.paths) > 0 { // a few get many
 			a.name = w.paths[w.IntN(min(len(w.paths), 8))]

@@ -229,7 +229,6 @@ func TestNothingOfWhatIsGoneStaysBehind(t *testing.T) {
 // there and when it is not.
 func mustGo(t *testing.T, path string, opts []ext4.UpdateOption) {
 	t.Helper()
-	log := journalBlocks(t, path)
 	image := readAll(t, path)
 	for _, s := range secrets {
 		if !bytes.Contains(image, []byte(s.text)) {
@@ -244,11 +243,6 @@ func mustGo(t *testing.T, path string, opts []ext4.UpdateOption) {
 			continue
 		}
 		image = readAll(t, path)
-		if !journalIsCleared {
-			for _, b := range log {
-				clear(image[b*blockSize:][:blockSize])
-			}
-		}
 		if at := bytes.Index(image, []byte(s.text)); at >= 0 {
 			t.Errorf("%s: %q is still at byte %#x, in block %d", s.name, s.text, at, at/blockSize)
 		}
@@ -266,27 +260,6 @@ func mustGo(t *testing.T, path string, opts []ext4.UpdateOption) {
 	if freed < 100 {
 		t.Errorf("%d blocks became free", freed)
 	}
-}
-
-// journalIsCleared: until then the log keeps what earlier transactions, the
-// kernel's or ours, had in it.
-const journalIsCleared = false
-
-// journalBlocks are the blocks of the log.
-func journalBlocks(t *testing.T, path string) (blocks []int) {
-	t.Helper()
-	if !strings.Contains(testimage.Dumpe2fs(t, path), "Journal inode:") {
-		return nil
-	}
-	_, list, _ := strings.Cut(testimage.Debugfs(t, path, 0, "blocks <8>"), "\n") // behind the command's echo
-	for _, field := range strings.Fields(list) {
-		b, err := strconv.Atoi(field)
-		if err != nil {
-			t.Fatal(err)
-		}
-		blocks = append(blocks, b)
-	}
-	return blocks
 }
 
 var freeRange = regexp.MustCompile(`(\d+)(?:-(\d+))?`)
