@@ -78,6 +78,9 @@ func (tx *Tx) freeFile(n node, runs []run) error {
 				return err
 			case mapped || b < done:
 				tx.giveUp(start, uint32(part))
+				if mapped {
+					tx.parts = append(tx.parts, blockRun{start, uint32(part)})
+				}
 			default:
 				if err := tx.release(start, uint32(part)); err != nil {
 					return err
@@ -122,9 +125,9 @@ func (tx *Tx) mappedRun(n node, fb FileBlock) (run, error) {
 	return r, err
 }
 
-// isFreed tells whether the transaction has given up one of these blocks.
+// isFreed tells whether the transaction has given up one of these blocks and not their cluster.
 func (tx *Tx) isFreed(start FSBlock, n uint32) bool {
-	for _, r := range tx.freed {
+	for _, r := range tx.parts {
 		if start < r.start+FSBlock(r.count) && r.start < start+FSBlock(n) {
 			return true
 		}

@@ -25,7 +25,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 		return err
 	}
 	tx.sealGroups()
-	if len(tx.over.Changes()) == 0 && len(tx.data.list) == 0 && len(tx.freed) == 0 && bytes.Equal(tx.sb, fsys.view.sb) {
+	if len(tx.over.Changes()) == 0 && tx.data.empty() && len(tx.freed) == 0 && bytes.Equal(tx.sb, fsys.view.sb) {
 		return fsys.commitRecovery(o)
 	}
 	j, err := fsys.view.openJournal() // checked in any case: a log that is not empty would undo the update
@@ -48,7 +48,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan{data: tx.data.list, zero: joinRuns(tx.freed), log: log}
+	p := plan{data: tx.data.all(), zero: joinRuns(tx.freed), log: log}
 	for _, c := range tx.over.Changes() {
 		if c.Fresh && !o.noJournal {
 			p.fresh = append(p.fresh, c)

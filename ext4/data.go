@@ -6,6 +6,7 @@ package ext4
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 
 	"boringboot/ext4/internal/blocks"
@@ -21,66 +22,100 @@ type pending struct {
 
 // fileData is the source that a transaction reads from.
 type fileData struct {
-	cache  *blocks.Cache
-	over   *blocks.Overlay
-	list   []pending
-	sorted bool
+	cache *blocks.Cache
+	over  *blocks.Overlay
+	// Data by the piece of the disk that it is for, in ascending order: what is in two pieces is divided, so that finding,
+	// adding and dropping cost the same however much there is.
+	pieces map[FSBlock][]pending
+	count  int
+}
+
+// pieceBlocks is how many blocks a piece of the disk has.
+const pieceBlocks = 1024
+
+func (d *fileData) empty() bool { return d.count == 0 }
+
+// all lists the data in ascending order of its blocks.
+func (d *fileData) all() []pending {
+	list := make([]pending, 0, d.count)
+	for _, key := range slices.Sorted(maps.Keys(d.pieces)) {
+		list = append(list, d.pieces[key]...)
+	}
+	return list
 }
 
 func (d *fileData) add(p pending) {
-	d.list = append(d.list, p)
-	d.sorted = false
+	if d.pieces == nil {
+		d.pieces = map[FSBlock][]pending{}
+	}
+	for p.count > 0 {
+		key := p.start / pieceBlocks
+		first, rest := d.cut(p, (key+1)*pieceBlocks)
+		i, _ := search(d.pieces[key], p.start)
+		d.pieces[key] = slices.Insert(d.pieces[key], i, first)
+		d.count++
+		p = rest
+	}
+}
+
+// cut divides data into what is for blocks before at and the rest, of which either may have no blocks.
+func (d *fileData) cut(p pending, at FSBlock) (before, rest pending) {
+	before, rest = p, p
+	before.count = uint32(min(FSBlock(p.count), max(at, p.start)-p.start))
+	rest.start += FSBlock(before.count)
+	rest.count -= before.count
+	rest.off += int64(before.count) * int64(d.cache.BlockSize())
+	return before, rest
 }
 
 // drop forgets data for blocks that are freed again.
 func (d *fileData) drop(start FSBlock, n uint32) {
+	if d.empty() {
+		return
+	}
 	end := start + FSBlock(n)
-	var rest []pending // of what begins before these blocks or goes on behind them
-	d.list = slices.DeleteFunc(d.list, func(p pending) bool {
-		pEnd := p.start + FSBlock(p.count)
-		if p.start >= end || pEnd <= start {
-			return false
+	for key := start / pieceBlocks; key*pieceBlocks < end; key++ {
+		list := d.pieces[key]
+		from, _ := search(list, start)
+		to := from
+		var left []pending // of what begins before these blocks or goes on behind them
+		for ; to < len(list) && list[to].start < end; to++ {
+			before, rest := d.cut(list[to], start)
+			_, after := d.cut(rest, end)
+			for _, p := range []pending{before, after} {
+				if p.count > 0 {
+					left = append(left, p)
+				}
+			}
 		}
-		if p.start < start {
-			before := p
-			before.count = uint32(start - p.start)
-			rest = append(rest, before)
+		if from < to {
+			d.pieces[key] = slices.Replace(list, from, to, left...)
+			d.count += len(left) - (to - from)
 		}
-		if pEnd > end {
-			after := p
-			after.blockRun = blockRun{end, uint32(pEnd - end)}
-			after.off += int64(end-p.start) * int64(d.cache.BlockSize())
-			rest = append(rest, after)
-		}
-		return true
-	})
-	for _, p := range rest {
-		d.add(p)
 	}
 }
 
 // shorten lets block b, the last of a file, hold only its first bytes; the rest are zeros. It tells whether the block has such data.
 func (d *fileData) shorten(b FSBlock, bytes int) bool {
-	i, found := d.search(b)
-	if found {
-		p := &d.list[i]
+	p := d.find(b)
+	if p != nil {
 		p.size = min(p.size, p.off+int64(b-p.start)*int64(d.cache.BlockSize())+int64(bytes))
 	}
-	return found
+	return p != nil
 }
 
-// search finds where in the list the data is that block b belongs to.
-func (d *fileData) search(b FSBlock) (int, bool) {
-	if !d.sorted {
-		slices.SortFunc(d.list, func(x, y pending) int {
-			if x.start < y.start {
-				return -1
-			}
-			return 1
-		})
-		d.sorted = true
+// find is the data that block b belongs to, nil if there is none.
+func (d *fileData) find(b FSBlock) *pending {
+	list := d.pieces[b/pieceBlocks]
+	if i, found := search(list, b); found {
+		return &list[i]
 	}
-	return slices.BinarySearchFunc(d.list, b, func(p pending, b FSBlock) int {
+	return nil
+}
+
+// search is where in a list the data is that block b belongs to, or would be.
+func search(list []pending, b FSBlock) (int, bool) {
+	return slices.BinarySearchFunc(list, b, func(p pending, b FSBlock) int {
 		switch {
 		case p.start+FSBlock(p.count) <= b:
 			return -1
@@ -95,7 +130,7 @@ func (d *fileData) Block(n FSBlock) ([]byte, error) { return d.over.Block(n) }
 
 // Read is source's.
 func (d *fileData) Read(n FSBlock, b []byte) error {
-	if len(d.list) == 0 && d.over.Len() == 0 {
+	if d.empty() && d.over.Len() == 0 {
 		return d.cache.Read(n, b)
 	}
 	size := d.cache.BlockSize()
@@ -115,8 +150,8 @@ func (d *fileData) readBlock(n FSBlock, b []byte) error {
 		copy(b, block)
 		return err
 	}
-	if i, ok := d.search(n); ok {
-		return d.list[i].read(n, b, d.cache.BlockSize())
+	if p := d.find(n); p != nil {
+		return p.read(n, b, d.cache.BlockSize())
 	}
 	return d.cache.Read(n, b)
 }

@@ -176,10 +176,14 @@ func (v *view) find(n node, name string) (found format.Dirent, ok bool, err erro
 		return found, false, err
 	}
 	first := FileBlock(0)
-	if known := v.linearOf(n); known != nil {
+	known := v.linearOf(n)
+	if known == nil && v.dirs != nil {
+		known = v.listNames(n, count)
+	}
+	if known != nil {
 		fb, there := known.names[name]
 		if !there {
-			return found, false, nil
+			return found, false, v.checkAbsent(n, name)
 		}
 		first, count = fb, min(count, fb+1)
 	}

@@ -127,6 +127,7 @@ func (tx *Tx) vetDir(dir node, name string) error {
 		return nil
 	}
 	if !tx.dirs.vetted[dir.ino] {
+		tx.dirs.unlist(dir.ino)
 		if err := tx.vetWhole(dir); err != nil {
 			return err
 		}

@@ -14,6 +14,9 @@ type dirMemory struct {
 	last       vettedName       // what vetDir was asked for last
 	below      map[Ino]Ino      // directories and the parent that their ".." was found to lead to
 	linear     map[Ino]*linearDir
+	// Linear directories that names were looked up in and that are not vetted, so not changed: how often, and then their names.
+	lookups map[Ino]int
+	listed  map[Ino]*linearDir
 }
 
 type vettedName struct {
@@ -22,7 +25,8 @@ type vettedName struct {
 }
 
 func newDirMemory() *dirMemory {
-	return &dirMemory{vetted: map[Ino]bool{}, vettedLeaf: map[FSBlock]bool{}, below: map[Ino]Ino{}, linear: map[Ino]*linearDir{}}
+	return &dirMemory{vetted: map[Ino]bool{}, vettedLeaf: map[FSBlock]bool{}, below: map[Ino]Ino{}, linear: map[Ino]*linearDir{},
+		lookups: map[Ino]int{}, listed: map[Ino]*linearDir{}}
 }
 
 // forget is for an inode that begins a new life.
@@ -31,6 +35,46 @@ func (m *dirMemory) forget(ino Ino) {
 	m.last = vettedName{}
 	delete(m.below, ino)
 	delete(m.linear, ino)
+	m.unlist(ino)
+}
+
+// unlist is for a directory that is going to be changed.
+func (m *dirMemory) unlist(ino Ino) {
+	delete(m.lookups, ino)
+	delete(m.listed, ino)
+}
+
+// fewLookups is how many names are looked up in a linear directory block by block before its names are listed.
+const fewLookups = 8
+
+// listNames gives the names of a linear directory that is looked up in again and again, without looking at what they are. It is nil
+// for another, and for one that cannot be read to its end: who searches it block by block finds where.
+func (v *view) listNames(n node, blocks FileBlock) *linearDir {
+	m := v.dirs
+	if known := m.listed[n.ino]; known != nil || m.vetted[n.ino] {
+		return known
+	}
+	if m.lookups[n.ino]++; m.lookups[n.ino] != fewLookups {
+		return nil
+	}
+	known := &linearDir{names: map[string]FileBlock{}}
+	for fb := range blocks {
+		_, data, _, err := v.dirBlock(n, fb)
+		if err != nil {
+			return nil
+		}
+		_, err = v.eachInBlock(n, fb, data, func(d format.Dirent) (bool, error) {
+			if _, twice := known.names[string(d.Name)]; d.Ino != 0 && !twice {
+				known.names[string(d.Name)] = fb
+			}
+			return false, nil
+		})
+		if err != nil {
+			return nil
+		}
+	}
+	m.listed[n.ino] = known
+	return known
 }
 
 // linearDir knows the names of a directory without an index, "." and ".." left out, and where there may be room.

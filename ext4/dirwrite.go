@@ -107,6 +107,7 @@ func (tx *Tx) insertLinear(dir node, e newEntry) error {
 	if err != nil {
 		return err
 	}
+	tx.dirs.unlist(dir.ino)
 	known := tx.linearOf(dir) // by vetDir
 	size := format.DirentSize(len(e.name))
 	for fb := known.firstGap(size); fb < blocks; fb++ {

@@ -31,7 +31,8 @@ type Tx struct {
 	edited  map[Ino]bool // inodes that were changed, with the quota feature
 	data    fileData
 	freed   []blockRun
-	erasing bool // see leavesTraces
+	parts   []blockRun // of these, the ones whose cluster the file still has
+	erasing bool       // see leavesTraces
 	// What blockalloc.go knows of free space that is not one group's: how many blocks of it the transaction itself freed, where
 	// searches ended, and the longest run in clusters.
 	frozen   uint64

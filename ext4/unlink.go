@@ -95,6 +95,7 @@ func (tx *Tx) unlinkInBlock(dir node, name string) error {
 	b := format.DirBlock(block)
 	b.Remove(p.before, p.entry.Offset)
 	tx.sealLeaf(dir, b)
+	tx.dirs.unlist(dir.ino)
 	if known := tx.linearOf(dir); known != nil {
 		known.removed(name, p.fb)
 	}
