@@ -69,8 +69,9 @@ func judged(path, by string) error {
 	return testimage.FsckErr(path, 0)
 }
 
-// cutEverywhere has everything that can be left of a recording looked at. outcomes are the trees that are allowed, by name.
-func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]map[string]testimage.Node, last string) {
+// cutEverywhere has everything that can be left of a recording looked at, in turn by those who recover it. outcomes are the trees
+// that are allowed, by name.
+func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]map[string]testimage.Node, last string, who ...string) {
 	t.Helper()
 	testimage.RequireRoot(t)
 	testimage.Require(t, "e2fsck", "losetup", "mount")
@@ -95,24 +96,23 @@ func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]m
 		}
 		t.Errorf("%s, then %s (seed %d): none of %v; from %s:\n%s", what, by, seed, slices.Collect(maps.Keys(outcomes)), last, cmp.Diff(outcomes[last], got))
 	}
-	who := []string{"kernel", "e2fsck -p"}
 	for n := range len(r.log) + 1 {
 		must := ""
 		if n == len(r.log) {
 			must = last
 		}
 		if r.durable(n) == n { // nothing is in flight
-			try(fmt.Sprintf("cut after write %d of %d", n, len(r.log)), who[n%2], r.torn(n, random), must)
+			try(fmt.Sprintf("cut after write %d of %d", n, len(r.log)), who[n%len(who)], r.torn(n, random), must)
 			continue
 		}
-		try(fmt.Sprintf("cut after write %d of %d, torn", n, len(r.log)), who[n%2], r.torn(n, random), must)
+		try(fmt.Sprintf("cut after write %d of %d, torn", n, len(r.log)), who[n%len(who)], r.torn(n, random), must)
 		if flying := n - r.durable(n); flying == 2 {
-			try(fmt.Sprintf("cut after write %d of %d, of the one before the first sector", n, len(r.log)), who[n%2], r.tornBefore(n, 1), "")
+			try(fmt.Sprintf("cut after write %d of %d, of the one before the first sector", n, len(r.log)), who[n%len(who)], r.tornBefore(n, 1), "")
 		}
 		// The write that was being done, alone: this is where what is read before a log is replayed would show.
 		w := r.log[n-1]
 		if sectors := len(w.data) / sector; sectors > 1 {
-			try(fmt.Sprintf("cut in write %d of %d (%d bytes at %d)", n, len(r.log), len(w.data), w.off), who[(n+1)%2], r.tornAt(n, 1+random.IntN(sectors-1)), "")
+			try(fmt.Sprintf("cut in write %d of %d (%d bytes at %d)", n, len(r.log), len(w.data), w.off), who[(n+1)%len(who)], r.tornAt(n, 1+random.IntN(sectors-1)), "")
 		}
 	}
 	for name := range outcomes {
@@ -195,7 +195,7 @@ func TestATornCutAnywhereLeavesAllOrNothing(t *testing.T) {
 			writeImage(t, path, r.now)
 			testimage.Fsck(t, path, 0)
 			done := withoutTimesOfDirectories(kernelTree(t, path))
-			cutEverywhere(t, r, path, map[string]map[string]testimage.Node{"nothing": old, "all": done}, "all")
+			cutEverywhere(t, r, path, map[string]map[string]testimage.Node{"nothing": old, "all": done}, "all", "kernel", "e2fsck -p")
 		})
 	}
 }

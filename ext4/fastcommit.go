@@ -6,6 +6,7 @@ package ext4
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,7 +19,6 @@ type fastReplay struct {
 	added    []blockRun // marked as used for what is to be mapped
 	gone     []blockRun // not mapped any more where they were
 	modified map[Ino]bool
-	order    []Ino // of modified, as they come
 }
 
 // replayFastCommits does what the records say. Blocks that files are given in them are marked first: none of them may become part
@@ -97,12 +97,7 @@ func (r *fastReplay) mark(run blockRun, use bool, changed *[]blockRun) error {
 	return nil
 }
 
-func (r *fastReplay) touch(ino Ino) {
-	if !r.modified[ino] {
-		r.modified[ino] = true
-		r.order = append(r.order, ino)
-	}
-}
+func (r *fastReplay) touch(ino Ino) { r.modified[ino] = true }
 
 func (r *fastReplay) replay(rec format.FastCommitRecord) error {
 	switch rec.Tag() {
@@ -392,10 +387,7 @@ func (r *fastReplay) settle(n node) error {
 // were to have is free.
 func (r *fastReplay) finish() error {
 	tx := r.tx
-	for _, ino := range slices.Clone(r.order) {
-		if !r.modified[ino] {
-			continue
-		}
+	for _, ino := range slices.Sorted(maps.Keys(r.modified)) {
 		n, err := tx.editRaw(ino)
 		if err != nil {
 			return err
@@ -410,10 +402,7 @@ func (r *fastReplay) finish() error {
 		}
 	}
 	var have []blockRun
-	for _, ino := range r.order {
-		if !r.modified[ino] {
-			continue
-		}
+	for _, ino := range slices.Sorted(maps.Keys(r.modified)) {
 		n, err := tx.editInode(ino)
 		if err != nil {
 			return err

@@ -65,6 +65,12 @@ var fastWork = []struct {
 		}
 		return os.Remove(d + "/d1/passing")
 	}},
+	{"another of the same inode", false, func(d string) error {
+		if err := os.Remove(d + "/f0"); err != nil {
+			return err
+		}
+		return writeEach(d+"/another", 40, 10_000)
+	}},
 	{"cut and grown again", false, func(d string) error {
 		if err := os.Truncate(d+"/big", 100); err != nil {
 			return err

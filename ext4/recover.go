@@ -57,6 +57,7 @@ type recovery struct {
 	superAt      FSBlock
 	super        []byte // the block of the superblock, without the mark; nil: it stays
 	markedSuper  []byte // the same with the mark
+	loggedSuper  []byte // as the log has it, with the mark
 }
 
 // newRecovery replays the journal if the superblock, sb, says that it is needed.
@@ -155,7 +156,11 @@ func (r *recovery) cleanSuperblock() error {
 	}
 	sb.SetFreeBlocks(freeBlocks)
 	format.SFreeInodesCount.Set(sb, uint32(freeInodes))
-	return r.setSuperblock(v, sb)
+	if err := r.setSuperblock(v, sb); err != nil {
+		return err
+	}
+	r.loggedSuper = r.markedSuper
+	return nil
 }
 
 // setSuperblock takes over sb as what the recovered device has, without the mark.

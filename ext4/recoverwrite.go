@@ -58,8 +58,8 @@ func (fsys *FS) writeRecovery(o updateOptions) error {
 //	write the log's blocks home; sync
 //	if there was something to clean:
 //	    let the log begin anew, empty, with the number of the transaction that the fast commits follow; sync
-//	    write the cleaning as that transaction into the log; sync
-//	    write its commit block, after which fast commits do not count; sync
+//	    write the cleaning as that transaction, elsewhere in the log; sync
+//	    let the log begin with it, without fast commits; sync
 //	    write its blocks home; sync
 //	empty the log; sync
 //	clear the mark; sync
@@ -71,9 +71,15 @@ func (r *recovery) write(w *writer, v *view) error {
 		if err := j.prepare(v, plan{meta: changes}, format.Timestamp{Sec: v.sb.Wtime()}); err != nil {
 			return err
 		}
+		if need := len(j.log) + 2; need > j.Room() {
+			return &NoSpaceError{Resource: journalBlocks, Needed: uint64(need), Free: uint64(j.Room())}
+		}
 	}
 	w.touched = true
 	if err := r.writeCopies(w); err != nil {
+		return err
+	}
+	if err := w.write(r.superAt, r.loggedSuper); err != nil {
 		return err
 	}
 	if err := w.sync(); err != nil {
@@ -105,15 +111,18 @@ func (r *recovery) write(w *writer, v *view) error {
 	return w.sync()
 }
 
-// writeAnew commits a transaction to a log that begins anew. fastCommits are kept until then.
+// writeAnew commits a transaction to a log that begins anew. fastCommits are kept until then. What is behind the transaction's place
+// has an older number or none, so a log that begins there is empty. (A log that has the transaction, beside fast commits that
+// are older, is right to the kernel, but not to e2fsck 1.47.)
 func (w *writer) writeAnew(j *journal, fastCommits bool) error {
-	if err := j.write(w, 0, j.Begun(fastCommits)); err != nil {
+	behind := j.First + uint32(len(j.log)) + 1
+	if err := j.write(w, 0, j.Begun(behind, fastCommits)); err != nil {
 		return err
 	}
 	if err := w.sync(); err != nil {
 		return err
 	}
-	for i, b := range append(slices.Clone(j.log), make([]byte, w.blockSize)) { // the commit block's place is cleared
+	for i, b := range append(slices.Clone(j.log), j.end) {
 		if err := j.write(w, j.First+uint32(i), b); err != nil {
 			return err
 		}
@@ -121,7 +130,7 @@ func (w *writer) writeAnew(j *journal, fastCommits bool) error {
 	if err := w.sync(); err != nil {
 		return err
 	}
-	if err := j.write(w, j.First+uint32(len(j.log)), j.end); err != nil {
+	if err := j.write(w, 0, j.Started()); err != nil {
 		return err
 	}
 	return w.sync()
@@ -191,7 +200,7 @@ func (r *recovery) writeCopies(w *writer) error {
 	}
 	for _, b := range slices.Sorted(maps.Keys(r.log.Copies)) {
 		if b == r.superAt {
-			continue // it is written last, and in one sector
+			continue // it is written in one sector
 		}
 		block, err := r.replayed(b)
 		if err != nil {

@@ -158,9 +158,10 @@ func (j *Journal) Continue(r *Replayed) *Journal {
 	return &next
 }
 
-// Begun is Started for a log whose transaction is still to be written. The fast commits, if they are kept, count until it is.
-func (j *Journal) Begun(fastCommits bool) []byte {
-	return j.superblock(j.First, j.sequence, fastCommits)
+// Begun is a log that begins at a block where nothing is, so that it is empty, but not unmounted: the fast commits, if they are kept,
+// count.
+func (j *Journal) Begun(start uint32, fastCommits bool) []byte {
+	return j.superblock(start, j.sequence, fastCommits)
 }
 
 // Recovered is the journal as recovery leaves it: empty, and the next transaction has a number that none in the log has.
