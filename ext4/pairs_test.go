@@ -48,6 +48,8 @@ var aspects = [][]choice{
 	{{name: "half-MD4"}, {name: "TEA", set: func(o *testimage.Options) { o.HashAlg = "tea" }},
 		{name: "legacy, unsigned", set: func(o *testimage.Options) { o.HashAlg, o.UnsignedHash = "legacy", true }}},
 	{{name: "large groups"}, {name: "small groups", set: func(o *testimage.Options) { o.BlocksPerGroup = 2048 }}},
+	{{name: "nothing encrypted"}, {name: "encrypt", features: "encrypt,stable_inodes"}},
+	{{name: "nothing verified"}, {name: "verity", features: "verity"}},
 }
 
 func blocksOf(size int) func(*testimage.Options) {
