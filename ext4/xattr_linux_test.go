@@ -64,3 +64,48 @@ func TestASharedBlockOfXattrsIsFreedWithItsLastFile(t *testing.T) {
 		t.Error("the value is still in the freed block")
 	}
 }
+
+// The kernel finds a block that has what it is about to store by its hash, and lets a further file share it: one of ours, too.
+func TestABlockOfXattrsThatWeWroteIsSharedByTheKernel(t *testing.T) {
+	path := emptyImage(t, "nixos-4k", 8, 64)
+	testimage.Check(t, path, 0)
+	values := map[string]string{"user.long": strings.Repeat("SHARED-VALUE", 50), "trusted.another": strings.Repeat("x", 90), "user.é": "y"}
+	mustUpdate(t, openImage(t, path), func(tx *Tx) error {
+		for _, name := range []string{"ours", "other"} {
+			if err := tx.WriteFile(name, bytes.NewReader(nil), Attr{Mode: 0o644}); err != nil {
+				return err
+			}
+		}
+		for attr, value := range values {
+			if err := tx.SetXattr("ours", attr, []byte(value)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	dir := testimage.MountRW(t, path, 0)
+	if _, err := syscall.Getxattr(filepath.Join(dir, "ours"), "user.long", make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	for attr, value := range values {
+		if err := syscall.Setxattr(filepath.Join(dir, "other"), attr, []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testimage.Unmount(t, dir)
+	fsys := openImage(t, path)
+	var at []FSBlock
+	for _, name := range []string{"ours", "other"} {
+		loc, err := fsys.view.locate(name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(values, ourXattrs(t, fsys, name)); diff != "" {
+			t.Errorf("%s:\n%s", name, diff)
+		}
+		at = append(at, loc.node.FileACL())
+	}
+	if at[0] == 0 || at[0] != at[1] {
+		t.Errorf("the files have their attributes in blocks %v", at)
+	}
+}
