@@ -8,9 +8,10 @@
 //
 //	read      files by extents of any depth or by indirect blocks, holes, symlinks, directories linear and hashed
 //	write     directories, hashed by any function with up to three levels of index, and linear; regular files by either kind of
-//	          map with their holes, symlinks, modes, owners, times; blocks of 1 to 64 KiB, inodes of 128 bytes and up;
-//	          extended attributes in the inode, in a block that others may share and in inodes of their own, with POSIX access
-//	          lists and capabilities as the kernel stores them; files and directories within inodes (inline_data)
+//	          map with their holes, symlinks, devices, pipes, sockets, further names, modes, owners, times; blocks of 1 to 64 KiB,
+//	          inodes of 128 bytes and up; extended attributes in the inode, in a block that others may share and in inodes of their
+//	          own, with POSIX access lists and capabilities as the kernel stores them; files and directories within inodes (inline_data)
+//	remove    names, files of all kinds, whole trees; rename as rename(2); what is gone leaves no trace, in the journal neither
 //	features  gate.go has one table: used, preserved, refused with a reason; what is not in it is refused by its number
 //	recover   a journal that is not empty, orphan inodes: in memory, until the first update writes it
 //	refused   what is marked as having errors, is truncated, has a wrong checksum on the way, or a superblock,

@@ -201,7 +201,7 @@ func TestNothingOfWhatIsGoneStaysBehind(t *testing.T) {
 					t.Parallel()
 					f := set
 					f.options.Size = 16 << 20
-					p := f.image(t, nil)
+					p := f.image(t, nil, 0)
 					testimage.Check(t, p, 0)
 					var opts []ext4.UpdateOption
 					if way == "on a copy" {

@@ -10,7 +10,7 @@ import (
 
 // Truncate changes the size of a regular file, in bytes. What is cut off is overwritten with zeros; what is added is a hole. A
 // symlink is followed. It fails with ErrIsDir for a directory, ErrTooLarge for a size that a file cannot have, and fs.ErrPermission
-// for what nobody may change.
+// for what nobody may change. setuid, setgid and security.capability stay.
 func (tx *Tx) Truncate(name string, size int64) error {
 	return tx.change("truncate", name, func() error {
 		loc, err := tx.locate(name, true)

@@ -14,7 +14,8 @@ import (
 	"boringboot/ext4/internal/format"
 )
 
-// Attr is what a new file is given: permission bits with setuid, setgid and sticky, and an owner. Nothing is inherited.
+// Attr is what a new file is given: permission bits with setuid, setgid and sticky, and an owner. From its directory it has flags
+// and a project, as the kernel has it, and nothing else: no group of a setgid directory, no access control list.
 type Attr struct {
 	Mode     fs.FileMode
 	UID, GID uint32
@@ -286,7 +287,8 @@ func (tx *Tx) Chmod(name string, mode fs.FileMode) error {
 	})
 }
 
-// Chown sets the owner. A symlink is followed. setuid and setgid stay.
+// Chown sets the owner. A symlink is followed. setuid, setgid and security.capability stay, which chown(2) takes away: who writes an
+// image says what is to be in it.
 func (tx *Tx) Chown(name string, uid, gid uint32) error {
 	return tx.changeInode("chown", name, func(n node) error {
 		n.SetUID(uid)
