@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -172,7 +173,17 @@ func TestBadImages(t *testing.T) {
 		{"a superblock that is damaged", bytesAt(root+1024+0x18+200, 0xff), []string{"superblock", "checksum"}, nil},
 		{"a descriptor that is damaged", bytesAt(root+4096, 0xff), []string{"descriptor", "checksum"}, nil},
 		{"an unknown feature", debug("set_super_value feature_incompat 0x402c2c2"), []string{"0x4000000"}, nil},
-		{"a journal that needs recovery", debug("set_super_value feature_incompat 0x22c6"), []string{"recover"}, nil},
+		{"a journal that cannot be replayed", func(w *workplace, _ string) []string {
+			path := disk(w)
+			at := strings.Fields(testimage.Debugfs(t, path, root, "bmap <8> 0"))
+			block, err := strconv.ParseInt(at[len(at)-1], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			testimage.DebugfsWrite(t, path, root, "set_super_value feature_incompat 0x22c6")
+			testimage.WriteAt(t, path, root+4096*block, make([]byte, 1024))
+			return []string{"--image", path}
+		}, []string{"journal", "magic"}, nil},
 		{"the errors flag", debug("set_super_value state 3"), []string{"error"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -231,7 +242,7 @@ func twoRoots(t *testing.T) string {
 	}
 	w := &workplace{tb: t, dir: t.TempDir()}
 	w.write("script", []byte(script))
-	w.sh("sh", "-c", "sfdisk -q "+path+" < script")
+	w.sh("sh", "-c", "sfdisk --quiet --no-reread --no-tell-kernel "+path+" < script")
 	return path
 }
 
