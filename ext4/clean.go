@@ -30,9 +30,6 @@ func (fsys *FS) clean() error {
 	if err := tx.cleanOrphans(&r.Recovery); err != nil {
 		return fmt.Errorf("orphan inodes: %w", err)
 	}
-	if err := tx.settleQuota(); err != nil {
-		return err
-	}
 	return fsys.adopt(tx)
 }
 

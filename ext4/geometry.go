@@ -95,6 +95,9 @@ func (g *geometry) check(sb format.Superblock) error {
 	if g.firstDataBlock != wantFirst {
 		return corruptf("superblock: s_first_data_block %d in blocks of %d bytes", g.firstDataBlock, bs)
 	}
+	if bs == 1024 && g.clusterBlocks == 1 && sb.HasROCompat(format.ROCompatBigalloc) {
+		return corruptf("superblock: bigalloc with clusters of one block of 1024 bytes") // which have no s_first_data_block that fits
+	}
 	if g.blocks <= g.firstDataBlock {
 		return corruptf("superblock: s_blocks_count %d", g.blocks)
 	}

@@ -14,8 +14,12 @@ func (v *view) checkSystemInodes() error {
 	if err := v.checkRoot(); err != nil {
 		return err
 	}
-	if _, err := v.openJournal(); err != nil {
+	j, err := v.openJournal()
+	if err != nil {
 		return err
+	}
+	if j != nil && v.sb.HasCompat(format.CompatFastCommit) && !j.RoomForFastCommits() {
+		return corruptf("journal: %d blocks are too few for the fast_commit feature", j.Length)
 	}
 	if err := v.checkQuotaFiles(); err != nil {
 		return err

@@ -18,7 +18,7 @@ const (
 	// MaxOrphanFileSize and MaxOrphanFileBlocks: an orphan file has up to 512 blocks (EXT4_MAX_ORPHAN_FILE_BLOCKS); kernels before
 	// 6.19 took up to 8 MiB, whatever the size of blocks.
 	MaxOrphanFileBlocks = 512
-	MaxOrphanFileSize = 8 << 20
+	MaxOrphanFileSize   = 8 << 20
 )
 
 func (b OrphanBlock) tail() []byte { return b[len(b)-orphanTailSize:] }

@@ -94,6 +94,16 @@ func (j *Journal) fastCommitBlocks() uint32 {
 	return n
 }
 
+// RoomForFastCommits tells whether the log is large enough beside an area for fast commits. Where it is not, the kernel does not
+// mount a file system that has the fast_commit feature.
+func (j *Journal) RoomForFastCommits() bool {
+	n := format.JSNumFCBlocks.Get(j.sb)
+	if n == 0 {
+		n = format.JDefaultFCBlocks
+	}
+	return uint64(n)+minLog <= uint64(j.Length)
+}
+
 // HasFastCommits tells whether there may be fast commits behind the log.
 func (j *Journal) HasFastCommits() bool { return j.hasIncompat(format.JIncompatFastCommit) }
 
