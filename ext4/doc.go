@@ -14,8 +14,13 @@
 //	remove    names, files of all kinds, whole trees; rename as rename(2); what is gone leaves no trace, in the journal neither
 //	features  gate.go has one table: used, preserved, refused with a reason; what is not in it is refused by its number
 //	recover   a journal that is not empty, orphan inodes: in memory, until the first update writes it
+//	layouts   whatever mke2fs, resize2fs and tune2fs make of superblocks, descriptors and tables; their copies stay as the kernel
+//	          leaves them
+//	quotas    usage of users, groups and projects is counted in the quota files of the quota feature; limits are not enforced, as
+//	          they are not for root. Files aquota.user and aquota.group, without that feature, are files like others
+//	in use    a file system whose multiple mount protection says so is refused; in place ours says so while we write
 //	refused   what is marked as having errors, is truncated, has a wrong checksum on the way, or a superblock,
-//	          journal, orphan file or resize inode with which the kernel would not mount it or e2fsck complain
+//	          journal, orphan file, quota file or resize inode with which the kernel would not mount it or e2fsck complain
 //
 // A directory is looked at entry by entry before it is changed (dircheck.go). What is not touched is not looked at: this is
 // no fsck.

@@ -3,6 +3,7 @@ package ext4
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"boringboot/ext4/internal/format"
@@ -42,10 +43,18 @@ var superFields = []sweptField{
 }
 
 func TestASuperblockThatTheJudgesRefuseIsRefused(t *testing.T) {
-	for _, profile := range []string{"nixos-4k", "no-checksums-1k", "gdt-checksums-2k"} {
-		t.Run(profile, func(t *testing.T) {
+	spread := testimage.ProfileNamed("debian-1k")
+	spread.Features = strings.Replace(spread.Features, "resize_inode", "meta_bg,sparse_super2", 1)
+	for name, o := range map[string]testimage.Options{
+		"nixos-4k":             {Profile: testimage.ProfileNamed("nixos-4k")},
+		"no-checksums-1k":      {Profile: testimage.ProfileNamed("no-checksums-1k")},
+		"gdt-checksums-2k":     {Profile: testimage.ProfileNamed("gdt-checksums-2k")},
+		"meta_bg, two backups": {Profile: spread, BlocksPerGroup: 256},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSweep(t, testimage.Options{Profile: testimage.ProfileNamed(profile), StorePaths: 3, Size: 8 << 20})
+			o.StorePaths, o.Size = 3, 8<<20
+			s := newSweep(t, o)
 			s.excused = superExcused
 			seal := func(image []byte) {
 				sb := format.Superblock(image[format.SuperblockOffset:][:format.SuperblockSize])
@@ -77,6 +86,8 @@ var superExcused = map[string]string{
 	"feature dir_index":   "indexed directories that are not touched",
 	"feature orphan_file": "an inode that nothing names any more and holds nothing but zeros",
 	"feature filetype":    "entries of directories that are not touched",
+	"s_backup_bgs[0]":     "blocks of a copy that is none are in use by nobody; a copy whose blocks are free is found when its group is used",
+	"s_backup_bgs[1]":     "blocks of a copy that is none are in use by nobody; a copy whose blocks are free is found when its group is used",
 	"feature quota":       "this kernel, without CONFIG_QFMT_V2, mounts it for reading",
 	"feature project":     "this kernel, without CONFIG_QFMT_V2, mounts it for reading",
 	"s_hash_seed":         "the hashes of a directory's names are verified when the directory is changed",
