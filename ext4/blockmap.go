@@ -150,8 +150,8 @@ func (tx *Tx) appendBlocks(n node, at FileBlock, count uint32, visit func(run)) 
 	return nil
 }
 
-// maxBytes is the largest size that a file of one kind of map or the other can have (ext4_max_size, ext4_max_bitmap_size): the last block number is
-// not used, and without huge_file i_blocks counts 2^32-1 sectors.
+// maxBytes is the largest size that a file of one kind of map or the other can have (ext4_max_size, ext4_max_bitmap_size): the last
+// block number is not used, and without huge_file i_blocks counts 2^32-1 sectors.
 func (tx *Tx) maxBytes(extents bool) uint64 {
 	blocks := mapEnd - 1
 	sectors := uint64(1)<<32 - 1
