@@ -9,7 +9,7 @@
 //	read      files by extents of any depth or by indirect blocks, holes, symlinks, directories linear and hashed
 //	write     directories, hashed by any function with up to three levels of index, and linear; regular files by either kind of
 //	          map with their holes, symlinks, devices, pipes, sockets, further names, modes, owners, times; blocks of 1 to 64 KiB,
-//	          inodes of 128 bytes and up; extended attributes in the inode, in a block that others may share and in inodes of their
+//	          alone and in clusters (bigalloc), inodes of 128 bytes and up; extended attributes in the inode, in a block that others may share and in inodes of their
 //	          own, with POSIX access lists and capabilities as the kernel stores them; files and directories within inodes (inline_data)
 //	remove    names, files of all kinds, whole trees; rename as rename(2); what is gone leaves no trace, in the journal neither
 //	features  gate.go has one table: used, preserved, refused with a reason; what is not in it is refused by its number
@@ -45,6 +45,7 @@
 //
 // gate.go, supercheck.go, geometry.go and system.go; view.go (descriptors, inodes), blockmap.go over extents.go and indirect.go,
 // file.go, dir.go and htree.go, inline.go and inline_dir.go, xattr.go and acl.go, path.go, read.go; then tx.go and its operations in
-// create.go, truncate.go, dirwrite.go, unlink.go, htreewrite.go, xattrset.go, extentwrite.go and indirectwrite.go over alloc.go, the
-// one place where bitmaps and counters change; last commit.go and journal.go.
+// create.go, truncate.go, dirwrite.go, unlink.go, htreewrite.go, xattrset.go, extentwrite.go and indirectwrite.go over
+// clusters.go (what a file takes and gives back), orlov.go and blockalloc.go (where), alloc.go and inodealloc.go, the one place
+// where bitmaps and counters change; last commit.go and journal.go.
 package ext4

@@ -18,9 +18,13 @@ func (g *geometry) flexCount() Group {
 	return Group((uint64(g.groups) + uint64(g.groupsPerFlex) - 1) / uint64(g.groupsPerFlex))
 }
 
-// flexLooked is in how many flex groups room is compared: all, but no more descriptors than Open reads.
+// comparedGroups is how many groups' descriptors are read at most to place a directory: 64 GiB of blocks of 4 KiB, so that it takes
+// no longer in a larger file system.
+const comparedGroups = 512
+
+// flexLooked is in how many flex groups room is compared.
 func (g *geometry) flexLooked() Group {
-	return min(g.flexCount(), max(1, eagerGroups/g.groupsPerFlex))
+	return min(g.flexCount(), max(1, comparedGroups/g.groupsPerFlex))
 }
 
 // roomIn sums a flex group's descriptors.
