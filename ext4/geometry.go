@@ -31,6 +31,7 @@ type geometry struct {
 	reservedGDT    uint32 // blocks kept behind the descriptors for growth
 	metaBG         bool   // descriptor blocks from firstMetaBG on are in the groups that they describe
 	firstMetaBG    uint32
+	flexBG         bool  // a group's bitmaps and inode table may be in another group
 	groupsPerFlex  Group // 1 without flex_bg
 
 	groupCsum    bool // descriptors have a checksum, flags for uninitialised groups count
@@ -64,6 +65,7 @@ func newGeometry(sb format.Superblock, size int64) (*geometry, error) {
 		inodeSize:      int(format.SInodeSize.Get(sb)),
 		descSize:       format.GroupDescSize,
 		reservedGDT:    uint32(format.SReservedGDTBlocks.Get(sb)),
+		flexBG:         sb.HasIncompat(format.IncompatFlexBG),
 		groupsPerFlex:  1,
 		metaBG:         sb.HasIncompat(format.IncompatMetaBG),
 		firstMetaBG:    format.SFirstMetaBG.Get(sb),
@@ -196,6 +198,12 @@ func (g *geometry) inodeTableBlocks() uint32 {
 func (g *geometry) validRange(b FSBlock, n uint64) bool {
 	sbBlock, _ := g.superAt()
 	return b > sbBlock && b < g.blocks && n <= uint64(g.blocks-b)
+}
+
+// within tells whether n blocks from b on are in a group.
+func (g *geometry) within(group Group, b FSBlock, n uint32) bool {
+	start, size := g.groupStart(group), g.groupBlocks(group)
+	return b >= start && b-start < FSBlock(size) && n <= size-uint32(b-start)
 }
 
 // flexGroups is the range of groups, end excluded, whose bitmaps and inode tables mke2fs and the kernel put together.

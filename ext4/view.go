@@ -74,7 +74,7 @@ func (v *view) checkDesc(group Group, d format.GroupDesc) error {
 		{"inode bitmap", d.InodeBitmap(), 1},
 		{"inode table", d.InodeTable(), v.inodeTableBlocks()},
 	} {
-		if !v.validRange(p.start, uint64(p.count)) {
+		if !v.validRange(p.start, uint64(p.count)) || !v.flexBG && !v.within(group, p.start, p.count) {
 			return corruptf("group %d: descriptor: %s at block %d", group, p.name, p.start)
 		}
 	}
