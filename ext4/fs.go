@@ -45,6 +45,9 @@ var (
 // 512 GiB in blocks of 4 KiB, and 256 KiB of descriptors.
 const eagerGroups = 4096
 
+// firstGroups is how many are verified where there are more: opening takes no longer in a file system of 2 TiB than in a small one.
+const firstGroups = 64
+
 // Open reads the superblock and the descriptors and refuses what it cannot be sure to handle: ErrUnsupported (an unknown or
 // refused feature, by name), ErrInUse, ErrNeedsRecovery, ErrHasErrors, ErrCorrupt (a wrong checksum, impossible numbers, an image
 // shorter than its file system). It looks at the journal's superblock, the orphan file and the resize inode, too: what the kernel
@@ -128,8 +131,11 @@ func checkSuperblock(sb format.Superblock) error {
 // checkGroups verifies the descriptors, all where they are few, and the superblock's counts against theirs.
 func (v *view) checkGroups() error {
 	var blocks, inodes uint64
-	g := Group(0)
-	for ; g < v.groups && g < eagerGroups; g++ {
+	g, end := Group(0), v.groups
+	if v.groups > eagerGroups {
+		end = firstGroups
+	}
+	for ; g < end; g++ {
 		d, err := v.desc(g)
 		if err != nil {
 			return err
