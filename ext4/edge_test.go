@@ -398,7 +398,7 @@ func TestATableThatItsBitmapCallsFreeIsNotWrittenOver(t *testing.T) {
 	if fsys, err = Open(r); err != nil {
 		t.Fatal(err)
 	}
-	err = fsys.Update(func(tx *Tx) error { return tx.WriteFile("f", zeros(1024), Attr{}) })
+	err = fsys.Update(func(tx *Tx) error { return tx.WriteFile("f", zeros(6<<20), Attr{}) }) // it needs every group
 	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "metadata") {
 		t.Errorf("Update: %v", err)
 	}
