@@ -71,13 +71,16 @@ func (r *replay) block() ([]byte, error) {
 }
 
 func (r *replay) skip(n uint32) error {
-	size := r.j.Last - r.j.First
+	size := r.size()
 	if r.read += n; r.read > size {
 		return fmt.Errorf("%w: it is longer than its %d blocks", ErrDamaged, size)
 	}
 	r.next = r.j.First + (r.next-r.j.First+n)%size
 	return nil
 }
+
+// size is how many blocks a log can have.
+func (r *replay) size() uint32 { return r.j.Last - r.j.First }
 
 // newer compares sequence numbers, which wrap around (tid_gt).
 func newer(a, b uint32) bool { return int32(a-b) > 0 }
@@ -87,6 +90,9 @@ func (r *replay) scan() (uint32, error) {
 	r.begin()
 	s := scanState{replay: r, sequence: r.j.sequence, sum: ^uint32(0)}
 	for {
+		if s.whole && r.read == r.size() {
+			return s.finish(), nil // a full log: its next block is its first again
+		}
 		b, err := r.block()
 		if err != nil {
 			return 0, err
@@ -95,6 +101,7 @@ func (r *replay) scan() (uint32, error) {
 			return s.finish(), nil
 		}
 		over := false
+		s.whole = false
 		switch format.JBlockType.Get(b) {
 		case format.JDescriptor:
 			err = s.descriptor(b)
@@ -118,6 +125,7 @@ func (r *replay) scan() (uint32, error) {
 type scanState struct {
 	*replay
 	sequence uint32
+	whole    bool // what was read last is a commit block
 	// doubtful: a descriptor or revoke block has a wrong checksum. If it is left over from another log, so is the commit block
 	// that follows, and its time shows it.
 	doubtful bool
@@ -179,6 +187,7 @@ func (s *scanState) commit(b []byte) (over bool, err error) {
 	}
 	s.sum = ^uint32(0)
 	s.time = time
+	s.whole = true
 	s.sequence++
 	return false, nil
 }
