@@ -54,9 +54,23 @@ func (r *recorder) tornBefore(n, sectors int) []byte {
 
 // judged has somebody recover an image, and e2fsck look at it.
 func judged(path, by string) error {
-	cmd := exec.Command("e2fsck", "-p", path)
-	if by == "kernel" {
-		cmd = exec.Command("sh", "-c", `d=$(mktemp -d) && l=$(losetup -f --show "$0") && { mount -t ext4 -o rw,noinit_itable $l $d && umount $d; s=$?; losetup -d $l; rmdir $d; exit $s; }`, path)
+	var cmd *exec.Cmd
+	switch by {
+	case "we":
+		if err := recoverImage(path); err != nil {
+			return err
+		}
+		return testimage.FsckErr(path, 0)
+	case "e2fsck -p":
+		cmd = exec.Command("e2fsck", "-p", path)
+	case "kernel", "kernel, reading only": // which replays the log, too
+		options := "rw,noinit_itable"
+		if by != "kernel" {
+			options = "ro"
+		}
+		cmd = exec.Command("sh", "-c", `d=$(mktemp -d) && l=$(losetup -f --show "$0") && { mount -t ext4 -o $1 $l $d && umount $d; s=$?; losetup -d $l; rmdir $d; exit $s; }`, path, options)
+	default:
+		return fmt.Errorf("no such judge: %s", by)
 	}
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -69,9 +83,35 @@ func judged(path, by string) error {
 	return testimage.FsckErr(path, 0)
 }
 
+// recoverImage is our own recovery.
+func recoverImage(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fsys, err := Open(fileDevice{f})
+	if err != nil {
+		return err
+	}
+	return fsys.Recover(AcceptRisk())
+}
+
+// treeForCuts is what the kernel reads, without what a replay does not bring back.
+func treeForCuts(t *testing.T, path string) map[string]testimage.Node {
+	t.Helper()
+	return withoutTimesOfDirectories(fullTree(t, path))
+}
+
 // cutEverywhere has everything that can be left of a recording looked at, in turn by those who recover it. outcomes are the trees
 // that are allowed, by name.
 func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]map[string]testimage.Node, last string, who ...string) {
+	t.Helper()
+	cutSome(t, r, path, len(r.log)+1, outcomes, last, who...)
+}
+
+// cutSome is cutEverywhere for so many cuts besides those around each sync, each in one of the ways.
+func cutSome(t *testing.T, r *recorder, path string, most int, outcomes map[string]map[string]testimage.Node, last string, who ...string) {
 	t.Helper()
 	testimage.RequireRoot(t)
 	testimage.Require(t, "e2fsck", "losetup", "mount")
@@ -84,7 +124,7 @@ func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]m
 			t.Errorf("%s, then %s (seed %d): %v", what, by, seed, err)
 			return
 		}
-		got := withoutTimesOfDirectories(kernelTree(t, path))
+		got := treeForCuts(t, path)
 		for name, tree := range outcomes {
 			if cmp.Equal(got, tree) {
 				seen[name]++
@@ -96,23 +136,37 @@ func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]m
 		}
 		t.Errorf("%s, then %s (seed %d): none of %v; from %s:\n%s", what, by, seed, slices.Collect(maps.Keys(outcomes)), last, cmp.Diff(outcomes[last], got))
 	}
-	for n := range len(r.log) + 1 {
+	places := cutPlaces(r, most, random)
+	for i, n := range places {
 		must := ""
 		if n == len(r.log) {
 			must = last
 		}
 		if r.durable(n) == n { // nothing is in flight
-			try(fmt.Sprintf("cut after write %d of %d", n, len(r.log)), who[n%len(who)], r.torn(n, random), must)
+			try(fmt.Sprintf("cut after write %d of %d", n, len(r.log)), who[i%len(who)], r.torn(n, random), must)
 			continue
 		}
-		try(fmt.Sprintf("cut after write %d of %d, torn", n, len(r.log)), who[n%len(who)], r.torn(n, random), must)
+		type way func()
+		ways := []way{func() {
+			try(fmt.Sprintf("cut after write %d of %d, torn", n, len(r.log)), who[i%len(who)], r.torn(n, random), must)
+		}}
 		if flying := n - r.durable(n); flying == 2 {
-			try(fmt.Sprintf("cut after write %d of %d, of the one before the first sector", n, len(r.log)), who[n%len(who)], r.tornBefore(n, 1), "")
+			ways = append(ways, func() {
+				try(fmt.Sprintf("cut after write %d of %d, of the one before the first sector", n, len(r.log)), who[i%len(who)], r.tornBefore(n, 1), "")
+			})
 		}
 		// The write that was being done, alone: this is where what is read before a log is replayed would show.
 		w := r.log[n-1]
 		if sectors := len(w.data) / sector; sectors > 1 {
-			try(fmt.Sprintf("cut in write %d of %d (%d bytes at %d)", n, len(r.log), len(w.data), w.off), who[(n+1)%len(who)], r.tornAt(n, 1+random.IntN(sectors-1)), "")
+			ways = append(ways, func() {
+				try(fmt.Sprintf("cut in write %d of %d (%d bytes at %d)", n, len(r.log), len(w.data), w.off), who[(i+1)%len(who)], r.tornAt(n, 1+random.IntN(sectors-1)), "")
+			})
+		}
+		if len(places) <= len(r.log) {
+			ways = []way{ways[random.IntN(len(ways))]}
+		}
+		for _, try := range ways {
+			try()
 		}
 	}
 	for name := range outcomes {
@@ -121,6 +175,22 @@ func cutEverywhere(t *testing.T, r *recorder, path string, outcomes map[string]m
 			return
 		}
 	}
+}
+
+// cutPlaces are the numbers of writes after which to cut, in order.
+func cutPlaces(r *recorder, most int, random *rand.Rand) []int {
+	if most > len(r.log) {
+		most = len(r.log) + 1
+	}
+	places := random.Perm(len(r.log) + 1)[:most]
+	if most <= len(r.log) {
+		places = append(places, 0, len(r.log))
+		for _, s := range r.syncs {
+			places = append(places, s, max(s-1, 0), min(s+1, len(r.log)), min(s+2, len(r.log)))
+		}
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
 }
 
 // tearable is a small file system with a journal of a kind, and files of all that an update may replace or remove.
@@ -187,15 +257,15 @@ func TestATornCutAnywhereLeavesAllOrNothing(t *testing.T) {
 			t.Parallel()
 			path := tearable(t, c.profile, c.features, c.journal)
 			staleLog(t, path)
-			old := withoutTimesOfDirectories(kernelTree(t, path))
+			old := treeForCuts(t, path)
 			r := newRecorder(t, path)
 			fsys, err := Open(r)
 			mustDo(t, err)
 			mustUpdate(t, fsys, tornUpdate)
 			writeImage(t, path, r.now)
 			testimage.Fsck(t, path, 0)
-			done := withoutTimesOfDirectories(kernelTree(t, path))
-			cutEverywhere(t, r, path, map[string]map[string]testimage.Node{"nothing": old, "all": done}, "all", "kernel", "e2fsck -p")
+			done := treeForCuts(t, path)
+			cutEverywhere(t, r, path, map[string]map[string]testimage.Node{"nothing": old, "all": done}, "all", "kernel", "e2fsck -p", "we")
 		})
 	}
 }
