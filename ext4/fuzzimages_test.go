@@ -91,27 +91,33 @@ func fuzzedTree(tx *Tx) error {
 }
 
 func fuzzedImages(f *testing.F) []*fuzzedImage {
-	testimage.Require(f, "mke2fs", "e2fsck")
+	f.Helper()
 	var list []*fuzzedImage
 	for _, k := range fuzzedKinds {
-		im := &fuzzedImage{name: k.name, path: filepath.Join(f.TempDir(), "image")}
-		args := append([]string{"-q", "-t", "ext4", "-O", "none," + k.features, "-b", fmt.Sprint(k.block), "-I", fmt.Sprint(k.inode), "-N", "64",
-			"-U", testimage.UUID, "-m", "0"}, k.args...)
-		if out, err := testimage.Command(f, "mke2fs", append(args, im.path, k.size)...).CombinedOutput(); err != nil {
-			f.Fatalf("%s: mke2fs: %v\n%s", k.name, err, out)
-		}
-		mustUpdate(f, openImage(f, im.path), fuzzedTree)
-		if err := testimage.FsckErr(im.path, 0); err != nil {
-			f.Fatalf("%s: %v", k.name, err)
-		}
-		im.data = loadDevice(f, im.path).data
-		if k.after != nil {
-			k.after(f, im)
-		}
-		im.findPlaces(f)
-		list = append(list, im)
+		list = append(list, makeFuzzedImage(f, k))
 	}
 	return list
+}
+
+func makeFuzzedImage(f *testing.F, k fuzzedKind) *fuzzedImage {
+	f.Helper()
+	testimage.Require(f, "mke2fs", "e2fsck")
+	im := &fuzzedImage{name: k.name, path: filepath.Join(f.TempDir(), "image")}
+	args := append([]string{"-q", "-t", "ext4", "-O", "none," + k.features, "-b", fmt.Sprint(k.block), "-I", fmt.Sprint(k.inode), "-N", "64",
+		"-U", testimage.UUID, "-m", "0"}, k.args...)
+	if out, err := testimage.Command(f, "mke2fs", append(args, im.path, k.size)...).CombinedOutput(); err != nil {
+		f.Fatalf("%s: mke2fs: %v\n%s", k.name, err, out)
+	}
+	mustUpdate(f, openImage(f, im.path), fuzzedTree)
+	if err := testimage.FsckErr(im.path, 0); err != nil {
+		f.Fatalf("%s: %v", k.name, err)
+	}
+	im.data = loadDevice(f, im.path).data
+	if k.after != nil {
+		k.after(f, im)
+	}
+	im.findPlaces(f)
+	return im
 }
 
 // interrupted cuts an update off behind its commit block: the journal has a transaction.
