@@ -4,6 +4,7 @@ package ext4
 
 import (
 	"math"
+	"slices"
 
 	"boringboot/ext4/internal/format"
 )
@@ -56,10 +57,8 @@ func (f *quotaFile) path(id uint32) ([]uint32, error) {
 		if next == 0 {
 			return path, nil
 		}
-		for _, i := range path {
-			if i == next {
-				return nil, f.damaged("block %d refers to block %d, which leads to it", path[len(path)-1], next)
-			}
+		if slices.Contains(path, next) {
+			return nil, f.damaged("block %d refers to block %d, which leads to it", path[len(path)-1], next)
 		}
 		path = append(path, next)
 		b, err = f.named(next)
@@ -110,6 +109,9 @@ func (f *quotaFile) insert(id uint32) (format.QuotaEntry, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if slices.Contains(path, next) {
+			return nil, f.damaged("block %d is free or a leaf with room, and is a node of the tree", next)
 		}
 		format.QuotaNode(up).SetRef(depth, id, next)
 		path = append(path, next)
