@@ -110,6 +110,7 @@ func FuzzReplay(f *testing.F) {
 			log = append(log, b...)
 		}
 		f.Add(uint8(i), log)
+		f.Add(uint8(i), append(bytes.Clone(log), revoked(8, 5)...))
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, log []byte) {
 		_, j := written(t, kinds[int(kind)%len(kinds)])
@@ -132,7 +133,85 @@ func FuzzReplay(f *testing.F) {
 	})
 }
 
-// FuzzFastCommits: the same for the area behind the log.
+// revoked is another transaction, which revokes blocks.
+func revoked(seq uint32, blocks ...uint32) []byte {
+	b := make([]byte, 2*1024)
+	format.JMagic.Set(b, format.JBD2Magic)
+	format.JBlockType.Set(b, format.JRevoke)
+	format.JSequence.Set(b, seq)
+	format.JRevokeBytes.Set(b, uint32(format.JRevokeHeader+4*len(blocks)))
+	for i, n := range blocks {
+		format.B32(format.JRevokeHeader+4*i).Set(b, n)
+	}
+	commit := b[1024:]
+	format.JMagic.Set(commit, format.JBD2Magic)
+	format.JBlockType.Set(commit, format.JCommit)
+	format.JSequence.Set(commit, seq)
+	format.JCommitSec.Set(commit, 1)
+	return b
+}
+
+// FuzzTransaction: what a transaction is made of is what its replay finds, and a byte that is changed in it is found or changes
+// nothing but what is in its own block.
+func FuzzTransaction(f *testing.F) {
+	magic := []byte{0xC0, 0x3B, 0x39, 0x98}
+	for i := range kinds {
+		f.Add(uint8(i), uint16(3), uint32(7), magic, uint32(0), byte(0))
+		f.Add(uint8(i), uint16(200), uint32(1<<31), []byte("content"), uint32(5000), byte(1))
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, count uint16, first uint32, content []byte, at uint32, flip byte) {
+		incompat := kinds[int(kind)%len(kinds)]
+		j, err := jbd2.Parse(superblock(incompat), 1<<20, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := int(count)%300 + 1
+		var changes []blocks.Change
+		for i := range n {
+			data := bytes.Repeat([]byte{byte(i)}, 1024)
+			copy(data, content)
+			changes = append(changes, blocks.Change{Block: format.FSBlock(first) + format.FSBlock(i), Data: data})
+		}
+		last := changes[n-1].Block
+		if last > 1<<32-1 {
+			return
+		}
+		log, end := j.Transaction(changes, format.Timestamp{Sec: 1})
+		m := &memory{blocks: map[uint32][]byte{}}
+		for i, b := range append(log, end) {
+			m.blocks[j.First+uint32(i)] = bytes.Clone(b)
+		}
+		size := uint32(len(log)+1) * 1024
+		m.blocks[j.First+at%size/1024][at%1024] ^= flip
+		if j, err = jbd2.Parse(j.Started(), 1<<20, false); err != nil {
+			t.Fatal(err)
+		}
+		got, err := j.Replay(m, last+1)
+		switch {
+		case flip != 0:
+			if err == nil && incompat&(format.JIncompatCsumV2|format.JIncompatCsumV3) != 0 && got.Transactions > 0 && len(got.Copies) != n {
+				t.Fatalf("a byte of the transaction was changed, and %d blocks of %d are in it", len(got.Copies), n)
+			}
+			return
+		case err != nil:
+			t.Fatal(err)
+		case len(got.Copies) != n:
+			t.Fatalf("%d blocks of %d", len(got.Copies), n)
+		}
+		for _, c := range changes {
+			copied := got.Copies[c.Block]
+			data := bytes.Clone(m.blocks[copied.At])
+			if copied.Escaped {
+				format.JMagic.Set(data, format.JBD2Magic)
+			}
+			if !bytes.Equal(data, c.Data) {
+				t.Fatalf("block %d has another content", c.Block)
+			}
+		}
+	})
+}
+
+// FuzzFastCommits: whatever is in the area behind the log, it is read to an end.
 func FuzzFastCommits(f *testing.F) {
 	head := []byte{9, 0, 8, 0, 0, 0, 0, 0, 8, 0, 0, 0}
 	tail := []byte{8, 0, 8, 0, 8, 0, 0, 0, 0, 0, 0, 0}
