@@ -82,10 +82,8 @@ func (f *quotaFile) entry(at uint32, id uint32) (format.QuotaEntry, format.Quota
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range format.QuotaLeafEntries {
-		if e := leaf.Entry(i); !e.Unused() && format.DQBID.Get(e) == id {
-			return e, leaf, nil
-		}
+	if i := leaf.Find(id); i >= 0 {
+		return leaf.Entry(i), leaf, nil
 	}
 	return nil, nil, f.damaged("the tree leads with %s %d to block %d, which does not have it", f.typ, id, at)
 }
@@ -143,6 +141,9 @@ func (f *quotaFile) fillPlace(at uint32, id uint32) (format.QuotaEntry, error) {
 	}
 	if free < 0 {
 		return nil, f.damaged("block %d is full and on the list of leaves with room", at)
+	}
+	if leaf.Find(id) >= 0 {
+		return nil, f.damaged("block %d has %s %d, to which the tree does not lead", at, f.typ, id)
 	}
 	count := format.DQDHEntries.Get(leaf) + 1
 	format.DQDHEntries.Set(leaf, count)

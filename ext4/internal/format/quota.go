@@ -58,6 +58,16 @@ func (b QuotaLeaf) Entry(i int) QuotaEntry {
 	return QuotaEntry(b[quotaLeafHeader+i*quotaEntrySize:][:quotaEntrySize:quotaEntrySize])
 }
 
+// Find is the place of an id's entry, -1 if it has none in this leaf.
+func (b QuotaLeaf) Find(id uint32) int {
+	for i := range QuotaLeafEntries {
+		if e := b.Entry(i); !e.Unused() && DQBID.Get(e) == id {
+			return i
+		}
+	}
+	return -1
+}
+
 // QuotaEntry is a view of what an id has: limits and usage.
 type QuotaEntry []byte
 
