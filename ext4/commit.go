@@ -21,6 +21,9 @@ type plan struct {
 
 // commit writes what Open has recovered, and what a transaction has changed: at once, through the journal, or in order.
 func (fsys *FS) commit(tx *Tx, o updateOptions) error {
+	if err := tx.clearSlack(); err != nil {
+		return err
+	}
 	if err := tx.settleQuota(); err != nil {
 		return err
 	}

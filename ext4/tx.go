@@ -34,6 +34,7 @@ type Tx struct {
 	freed   []blockRun
 	parts   []blockRun // of these, the ones whose cluster the file still has
 	erasing bool       // see leavesTraces
+	gone    map[Ino]goneNames
 	// What blockalloc.go knows of free space that is not one group's: how many blocks of it the transaction itself freed, where
 	// searches ended, and the longest run in clusters.
 	frozen   uint64
@@ -132,6 +133,7 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	tx.data.over = tx.over
 	tx.base, tx.edited = base, map[Ino]bool{}
 	tx.searched, tx.placed = map[Group]searched{}, map[Ino]Group{}
+	tx.gone = map[Ino]goneNames{}
 	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: map[Group]format.GroupDesc{}, dirs: newDirMemory()}
 	return tx
 }

@@ -74,6 +74,7 @@ func (tx *Tx) unlink(dir node, name string) error {
 		err = tx.editInlineEntry(dir, name, func(b format.DirBlock, before int, d format.Dirent) { b.Remove(before, d.Offset) })
 	} else {
 		err = tx.unlinkInBlock(dir, name)
+		tx.nameGone(dir.ino, name)
 	}
 	if err != nil {
 		return err

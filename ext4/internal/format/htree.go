@@ -169,6 +169,11 @@ func (n DXNode) Truncate(count int) {
 	dxCount.Set(n.block[n.start:], uint16(count))
 }
 
+// Slack is what no entry has, behind the last one.
+func (n DXNode) Slack() []byte {
+	return n.block[n.start+n.Count()*dxEntrySize : n.start+n.Limit()*dxEntrySize]
+}
+
 // HashVersion is a root's hash function.
 func (n DXNode) HashVersion() uint8 { return DXHashVer.Get(n.block) }
 
