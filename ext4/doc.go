@@ -35,10 +35,11 @@
 //
 // # The commit
 //
-// In place, with a journal, one jbd2 transaction: write file data into free blocks, the transaction into the empty log and the
-// mark that recovery is needed; sync; write the commit block and let the log begin; sync; write the blocks home and clear what
+// In place, with a journal, one jbd2 transaction: write whatever goes into blocks that were free, the transaction into the empty
+// log and the mark that recovery is needed; sync; write the commit block and let the log begin; sync; write the blocks home and clear what
 // was freed; sync; empty the log; sync; clear the mark; sync. A cut anywhere leaves all of it, which the kernel or e2fsck
-// completes from the log, or nothing. A transaction larger than the journal is refused. A file system without a journal has no
+// completes from the log, or nothing. Blocks that were free are not in the transaction, so thousands of new files fit into a small
+// journal; what does not fit is refused, since in several transactions there would be moments with half of it. A file system without a journal has no
 // such protection: data first, then metadata. With WithoutJournal everything is written at once: for copies.
 //
 // # Reading order
