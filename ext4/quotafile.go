@@ -92,7 +92,10 @@ func (tx *Tx) openQuota(t quotaType) (*quotaFile, error) {
 	if f.info, err = f.block(0); err != nil {
 		return nil, err
 	}
-	return f, checkQuotaHeader(t, n, f.info)
+	if err := checkQuotaHeader(t, n, f.info); err != nil {
+		return nil, err
+	}
+	return f, f.check()
 }
 
 // block gives a block of the file to be changed.
