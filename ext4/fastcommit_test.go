@@ -97,21 +97,26 @@ func writeEach(path string, count, step int) error {
 	return f.Sync()
 }
 
+// beforeFast is work on files that the log has, and an fsync.
+func beforeFast(do func(dir string) error) func(t *testing.T, dir string) func() {
+	return func(t *testing.T, dir string) func() {
+		for i := range 3 {
+			mustDo(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%d", i)), pattern(9000, byte(i)), 0o644), os.Mkdir(filepath.Join(dir, fmt.Sprintf("d%d", i)), 0o755))
+		}
+		mustDo(t, os.WriteFile(filepath.Join(dir, "big"), pattern(400_000, 7), 0o644))
+		mustDo(t, testimage.Command(t, "sync", "-f", dir).Run(), synced(filepath.Join(dir, "f2"), []byte("before")))
+		mustDo(t, do(dir), writeEach(filepath.Join(dir, "f2"), 1, 0)) // a directory's fsync were a whole commit
+		return func() {}
+	}
+}
+
 func TestFastCommitsAreReplayedAsTheKernelDoes(t *testing.T) {
 	for _, profile := range []string{"nixos-4k", "debian-1k", "no-checksums-2k"} {
 		profile, more, _ := strings.Cut(profile, " ")
 		for _, work := range fastWork {
 			t.Run(profile+" "+work.name, func(t *testing.T) {
 				t.Parallel()
-				d := dirty{profile: profile, features: "fast_commit " + more, options: "data=ordered", work: func(t *testing.T, dir string) func() {
-					for i := range 3 {
-						mustDo(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("f%d", i)), pattern(9000, byte(i)), 0o644), os.Mkdir(filepath.Join(dir, fmt.Sprintf("d%d", i)), 0o755))
-					}
-					mustDo(t, os.WriteFile(filepath.Join(dir, "big"), pattern(400_000, 7), 0o644))
-					mustDo(t, testimage.Command(t, "sync", "-f", dir).Run(), synced(filepath.Join(dir, "f2"), []byte("before")))
-					mustDo(t, work.do(dir), writeEach(filepath.Join(dir, "f2"), 1, 0)) // a directory's fsync were a whole commit
-					return func() {}
-				}}
+				d := dirty{profile: profile, features: "fast_commit " + more, options: "data=ordered", work: beforeFast(work.do)}
 				path := d.image(t)
 				byKernel := snapshot(t, path)
 				recoverers["kernel"](t, byKernel)
