@@ -103,33 +103,6 @@ func (v *view) eachInBlock(n node, fb FileBlock, data []byte, visit func(format.
 	return false, nil
 }
 
-// each calls visit for every entry in use of a directory, "." and ".." included.
-func (v *view) each(n node, visit func(d format.Dirent) (stop bool, err error)) error {
-	if n.flag(format.InodeInlineData) {
-		return v.eachInline(n, visit)
-	}
-	count, err := v.dirBlocks(n)
-	if err != nil {
-		return err
-	}
-	for fb := FileBlock(0); fb < count; fb++ {
-		_, data, _, err := v.dirBlock(n, fb)
-		if err != nil {
-			return err
-		}
-		stop, err := v.eachInBlock(n, fb, data, func(d format.Dirent) (bool, error) {
-			if d.Ino == 0 {
-				return false, nil
-			}
-			return visit(d)
-		})
-		if stop || err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // entries calls visit for every name in a directory but "." and "..". A name that is part of no path, or there twice, is an error:
 // whoever walks the tree would be led astray.
 func (v *view) entries(n node, visit func(name string, d format.Dirent) error) error {
