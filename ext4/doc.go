@@ -31,7 +31,8 @@
 // (internal/blocks), checksums, commit. Nothing is written before fn has returned and everything it did has found its place, so
 // an error before that costs nothing. Whatever is read is checked before it is used. Fields are patched in place: bytes that
 // nobody here knows the meaning of stay. What a transaction frees is overwritten with zeros and not used again before it is
-// committed. The same inputs give the same bytes: no clock, no random numbers.
+// committed. The same inputs give the same bytes: no clock, no random numbers. An FS whose superblock somebody else has changed
+// since it was opened is not updated (ErrInUse); a file system that is mounted is known by its mmp feature only.
 //
 // # The commit
 //
@@ -44,9 +45,11 @@
 //
 // # Reading order
 //
-// gate.go, supercheck.go, geometry.go and system.go; view.go (descriptors, inodes), blockmap.go over extents.go and indirect.go,
-// file.go, dir.go and htree.go, inline.go and inline_dir.go, xattr.go and acl.go, path.go, read.go; then tx.go and its operations in
-// create.go, truncate.go, dirwrite.go, unlink.go, htreewrite.go, xattrset.go, extentwrite.go and indirectwrite.go over
+// fs.go; gate.go, supercheck.go, geometry.go, layout.go, tables.go and system.go; view.go (descriptors, inodes), inode.go,
+// blockmap.go over extents.go and indirect.go, mapped.go, file.go, dir.go, htree.go, dircheck.go and dirmemory.go, inline.go and
+// inline_dir.go, xattr.go, xattrinode.go and acl.go, path.go, read.go and stat.go; recover.go, clean.go with fastcommit.go and
+// orphans.go, recoverwrite.go; then tx.go and its operations in create.go, content.go, mknod.go, link.go, remove.go, removetree.go,
+// rename.go, truncate.go, dirwrite.go, unlink.go, slack.go, htreewrite.go, xattrset.go, extentwrite.go and indirectwrite.go over
 // clusters.go (what a file takes and gives back), orlov.go and blockalloc.go (where), alloc.go and inodealloc.go, the one place
-// where bitmaps and counters change; last commit.go and journal.go.
+// where bitmaps and counters change; quota.go; last data.go, commit.go, journal.go, writer.go, scrub.go and mmp.go.
 package ext4

@@ -23,6 +23,10 @@ type Attr struct {
 
 // Tx is a transaction, valid within the function that Update calls. It reads what it has written itself. Paths are io/fs's;
 // symlinks on the way are followed inside the image. It is used by one goroutine.
+//
+// An operation whose path or arguments do not do changes nothing, and fn may go on after it. One that fails halfway, for want of
+// space or because the image is damaged, ends the transaction: every further operation gives its error, and so does Update.
+// MkdirAll is as many operations as it makes directories.
 type Tx struct {
 	*view
 	over    *blocks.Overlay
