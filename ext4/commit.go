@@ -67,6 +67,9 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 
 	fsys.mu.Lock()
 	defer fsys.mu.Unlock()
+	if err := fsys.checkUnchanged(); err != nil {
+		return err
+	}
 	if err := fsys.writeRecovery(o); err != nil {
 		return err
 	}
@@ -86,7 +89,24 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 		return err
 	}
 	fsys.cache.ForgetAll()
+	if j != nil { // what is on the device now
+		_, off := tx.superAt()
+		tx.sb = super.new[off:][:format.SuperblockSize]
+	}
 	fsys.view = &view{geometry: tx.geometry, sb: tx.sb, src: fsys.cache}
+	return nil
+}
+
+// checkUnchanged: the superblock is as it was read or written last. Somebody else who opened the file system and changed it would
+// otherwise be overruled, with counts of what is free that are wrong then.
+func (fsys *FS) checkUnchanged() error {
+	now := make([]byte, format.SuperblockSize)
+	if _, err := fsys.recovery.ReadAt(now, format.SuperblockOffset); err != nil {
+		return fmt.Errorf("read superblock: %w", err)
+	}
+	if !bytes.Equal(now, fsys.view.sb) {
+		return kindf(ErrInUse, "somebody else has changed it since it was opened")
+	}
 	return nil
 }
 

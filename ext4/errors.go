@@ -16,7 +16,8 @@ var (
 	// ErrNeedsRecovery: the file system was not cleanly unmounted, and it has no journal that says what is to be done: e2fsck has
 	// to look at it first.
 	ErrNeedsRecovery = errors.New("ext4 needs recovery")
-	// ErrInUse: somebody has the file system mounted, checks it or writes to it, as its multiple mount protection says.
+	// ErrInUse: somebody has the file system mounted, checks it or writes to it, as its multiple mount protection says; or has
+	// changed it since it was opened.
 	ErrInUse = errors.New("ext4 in use")
 	// ErrHasErrors: the file system is marked as having errors; e2fsck has to look at it first. It is ErrCorrupt, too.
 	ErrHasErrors error = hasErrors{}
