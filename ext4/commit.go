@@ -100,11 +100,14 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 // checkUnchanged: the superblock is as it was read or written last. Somebody else who opened the file system and changed it would
 // otherwise be overruled, with counts of what is free that are wrong then.
 func (fsys *FS) checkUnchanged() error {
-	now := make([]byte, format.SuperblockSize)
-	if _, err := fsys.recovery.ReadAt(now, format.SuperblockOffset); err != nil {
+	now, want := make([]byte, format.SuperblockSize), fsys.view.sb
+	if fsys.recovery.pending {
+		want = fsys.recovery.found
+	}
+	if _, err := fsys.dev.ReadAt(now, format.SuperblockOffset); err != nil {
 		return fmt.Errorf("read superblock: %w", err)
 	}
-	if !bytes.Equal(now, fsys.view.sb) {
+	if !bytes.Equal(now, want) {
 		return kindf(ErrInUse, "somebody else has changed it since it was opened")
 	}
 	return nil

@@ -4,6 +4,7 @@ package ext4
 // be written to read it.
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,8 +45,9 @@ type recovery struct {
 	Recovery
 	dev       Device
 	blockSize int
-	pending   bool // there is something that has not been written
-	marked    bool // the device's superblock says that recovery is needed
+	found     format.Superblock // of the device when it was opened
+	pending   bool              // there is something that has not been written
+	marked    bool              // the device's superblock says that recovery is needed
 
 	journal *journal // nil if not marked
 	log     *jbd2.Replayed
@@ -62,7 +64,7 @@ type recovery struct {
 
 // newRecovery replays the journal if the superblock, sb, says that it is needed.
 func newRecovery(dev Device, sb format.Superblock) (*recovery, error) {
-	r := &recovery{dev: dev}
+	r := &recovery{dev: dev, found: bytes.Clone(sb)}
 	if !sb.HasIncompat(format.IncompatRecover) {
 		return r, nil
 	}

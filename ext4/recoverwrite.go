@@ -19,6 +19,9 @@ func (fsys *FS) commitRecovery(o updateOptions) error {
 	if !fsys.recovery.pending {
 		return nil
 	}
+	if err := fsys.checkUnchanged(); err != nil {
+		return err
+	}
 	if err := fsys.writeRecovery(o); err != nil || !o.noJournal {
 		return err
 	}
