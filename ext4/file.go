@@ -111,7 +111,7 @@ func (v *view) target(n node) (string, error) {
 // fastSymlink: it has no blocks but that of its extended attributes; with ea_inode, where these may have more, its size alone tells
 // (ext4_inode_is_fast_symlink).
 func (v *view) fastSymlink(n node) bool {
-	if n.Size() >= format.IBlockSize || n.flag(format.InodeInlineData) {
+	if n.Type() != format.ModeSymlink || n.Size() >= format.IBlockSize || n.flag(format.InodeInlineData) {
 		return false
 	}
 	if v.sb.HasIncompat(format.IncompatEAInode) {
