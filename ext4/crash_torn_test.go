@@ -21,7 +21,11 @@ const sector = 512 // bytes that a device writes whole or not at all
 
 // torn is what the device holds when power goes after n writes: what was synced, and of the rest any of their sectors.
 func (r *recorder) torn(n int, random *rand.Rand) []byte {
-	durable := r.durable(n)
+	return r.tornSince(r.durable(n), n, random)
+}
+
+// tornSince is torn for when the writes before durable are on the device.
+func (r *recorder) tornSince(durable, n int, random *rand.Rand) []byte {
 	b := r.image(durable, func(int) bool { return true })
 	rest := slices.Clone(r.log[durable:n])
 	random.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
@@ -142,7 +146,17 @@ func cutSome(t *testing.T, r *recorder, path string, most int, outcomes map[stri
 		if n == len(r.log) {
 			must = last
 		}
-		if r.durable(n) == n { // nothing is in flight
+		if r.durable(n) == n { // nothing is in flight any more; or all of it still is, if the sync did not come to its end
+			if n > 0 && r.durable(n-1) < n {
+				for _, by := range who {
+					try(fmt.Sprintf("cut in the sync after write %d of %d", n, len(r.log)), by, r.tornSince(r.durable(n-1), n, random), "")
+				}
+				if n-r.durable(n-1) == 2 {
+					for _, by := range who {
+						try(fmt.Sprintf("cut in the sync after write %d of %d, of the one before the first sector", n, len(r.log)), by, r.tornBefore(n, 1), "")
+					}
+				}
+			}
 			try(fmt.Sprintf("cut after write %d of %d", n, len(r.log)), who[i%len(who)], r.torn(n, random), must)
 			continue
 		}
