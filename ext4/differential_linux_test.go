@@ -116,22 +116,9 @@ func (f featureSet) image(t *testing.T, without []string, blockSize int) string 
 	return testimage.Ext4(t, o)
 }
 
-func number(t *testing.T, name string, otherwise int) int {
-	t.Helper()
-	s := os.Getenv(name)
-	if s == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestTheKernelAndWeDoTheSame(t *testing.T) {
 	testimage.RequireRoot(t)
-	rounds, length := number(t, "BORINGBOOT_EXT4_ROUNDS", 1), number(t, "BORINGBOOT_EXT4_ACTIONS", 1500)
+	rounds, length := number(t, "BORINGBOOT_EXT4_ROUNDS", 1), number(t, "BORINGBOOT_EXT4_ACTIONS", 600)
 	seeds := rand.Uint64
 	if s := os.Getenv("BORINGBOOT_EXT4_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
@@ -201,7 +188,7 @@ func (d *difference) judge(t *testing.T, seed uint64, list []action) {
 		fmt.Fprintf(&b, "  %v\n", a)
 	}
 	t.Errorf("BORINGBOOT_EXT4_SEED=%d BORINGBOOT_EXT4_ACTIONS=%d: %.3000s\nor, with %d actions: %.3000s\n%.3000s",
-		seed, number(t, "BORINGBOOT_EXT4_ACTIONS", 1500), fault, len(short), d.compare(t, short), b.String())
+		seed, number(t, "BORINGBOOT_EXT4_ACTIONS", 600), fault, len(short), d.compare(t, short), b.String())
 }
 
 // compare does the actions on two copies and says where they differ.
