@@ -33,6 +33,9 @@ func (v *view) logRuns(j *journal) ([]blockRun, error) {
 
 // scrub zeroes what is not zeros in runs of blocks. It does not sync.
 func (w *writer) scrub(runs []blockRun) error {
+	if len(runs) == 0 {
+		return nil
+	}
 	buf := make([]byte, max(w.blockSize, chunkBytes))
 	for _, r := range runs {
 		for r.count > 0 {
