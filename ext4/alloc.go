@@ -12,7 +12,7 @@ import (
 
 // groupState is what a transaction knows of a group that it has looked for space in.
 type groupState struct {
-	descEdited bool // the descriptor is the transaction's own copy, and its checksum is to be set
+	desc format.GroupDesc // the transaction's own copy, whose checksum is to be set; nil while it is unchanged
 
 	// Block bitmap. A bit is a cluster.
 	taken bitmap // what may not be allocated: clusters in use, and those the transaction has freed (see release)
@@ -42,8 +42,8 @@ func (tx *Tx) group(g Group) *groupState {
 // editDesc gives a descriptor that may be changed.
 func (tx *Tx) editDesc(g Group) (format.GroupDesc, error) {
 	s := tx.group(g)
-	if s.descEdited {
-		return tx.desc(g)
+	if s.desc != nil {
+		return s.desc, nil
 	}
 	if _, err := tx.desc(g); err != nil {
 		return nil, err
@@ -53,19 +53,22 @@ func (tx *Tx) editDesc(g Group) (format.GroupDesc, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := format.GroupDesc(block[off:][:tx.descSize:tx.descSize])
-	tx.checked[g] = d
-	s.descEdited = true
-	return d, nil
+	known, err := tx.descBlock(g)
+	if err != nil {
+		return nil, err
+	}
+	known.data = block
+	s.desc = block[off:][:tx.descSize:tx.descSize]
+	return s.desc, nil
 }
 
 // sealGroups sets the checksums of the bitmaps and descriptors that have changed since it was called last.
 func (tx *Tx) sealGroups() {
 	for g, s := range tx.state {
-		if !s.descEdited {
+		d := s.desc
+		if d == nil {
 			continue
 		}
-		d := tx.checked[g]
 		if tx.metadataCsum && s.bits != nil {
 			d.SetBlockBitmapCsum(tx.blockBitmapSum(s.bits))
 		}

@@ -138,7 +138,7 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	tx.base, tx.edited = base, map[Ino]bool{}
 	tx.searched, tx.placed = map[Group]searched{}, map[Ino]Group{}
 	tx.gone = map[Ino]goneNames{}
-	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: map[Group]format.GroupDesc{}, dirs: newDirMemory()}
+	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: newCheckedDescs(), dirs: newDirMemory()}
 	return tx
 }
 
