@@ -69,7 +69,7 @@ func (v *view) descOnce(group Group) (format.GroupDesc, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := uint32(group % v.descsPerBlock())
+	i := uint32(group % v.descsPerBlock)
 	d := format.GroupDesc(known.data[int(i)*v.descSize:][:v.descSize:v.descSize])
 	if known.right.get(i) {
 		return d, nil
@@ -87,7 +87,7 @@ const descAhead = 32 << 10
 
 // descBlock is the block that a group's descriptor is in.
 func (v *view) descBlock(group Group) (*descBlock, error) {
-	perBlock, c := v.descsPerBlock(), v.checked
+	perBlock, c := v.descsPerBlock, v.checked
 	nr := uint32(group / perBlock)
 	if c.last == nil || c.last.nr != nr {
 		known := c.blocks[nr]
