@@ -19,6 +19,7 @@ type groupState struct {
 	meta  []metaRange
 	bits  bitmap // the bitmap itself as it will be; nil while it is unchanged
 	space freeSpace
+	kept  bool // taken has more than the bitmap: it is not to be forgotten
 
 	// Inode bitmap.
 	inodesChecked bool
@@ -129,11 +130,7 @@ func (tx *Tx) loadBlocks(g Group) (*groupState, error) {
 	end := tx.groupClusters(g)
 	var taken bitmap
 	if tx.flags(d)&format.BGBlockUninit != 0 {
-		taken = make(bitmap, tx.blockSize)
-		for _, m := range meta {
-			taken.set(m.first, m.n)
-		}
-		taken.set(end, uint32(8*tx.blockSize)-end)
+		taken = tx.firstBitmap(g, meta)
 	} else {
 		block, err := tx.src.Block(d.BlockBitmap())
 		if err != nil {
@@ -156,6 +153,16 @@ func (tx *Tx) loadBlocks(g Group) (*groupState, error) {
 	return s, nil
 }
 
+// firstBitmap is the bitmap of a group that has none yet.
+func (tx *Tx) firstBitmap(g Group, meta []metaRange) bitmap {
+	b, end := make(bitmap, tx.blockSize), tx.groupClusters(g)
+	for _, m := range meta {
+		b.set(m.first, m.n)
+	}
+	b.set(end, uint32(8*tx.blockSize)-end)
+	return b
+}
+
 // setClusters marks n clusters of a group, from its cluster first on, as used or free. With n = 0 it only sees to it that the
 // bitmap is initialised.
 func (tx *Tx) setClusters(g Group, first, n uint32, use bool) error {
@@ -170,7 +177,7 @@ func (tx *Tx) setClusters(g Group, first, n uint32, use bool) error {
 	if s.bits == nil {
 		if tx.flags(d)&format.BGBlockUninit != 0 {
 			s.bits = tx.over.Fresh(d.BlockBitmap())
-			copy(s.bits, s.taken) // nothing was freed in it yet
+			copy(s.bits, tx.firstBitmap(g, s.meta))
 		} else if s.bits, err = tx.over.Edit(d.BlockBitmap()); err != nil {
 			return err
 		}

@@ -1,0 +1,102 @@
+package ext4
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"boringboot/internal/testimage"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// recordLarge does the update of a case on a recorder, and gives the trees before and after.
+func recordLarge(t *testing.T, o testimage.Options, n int) (r *recorder, path string, outcomes map[string]map[string]testimage.Node) {
+	t.Helper()
+	if o.Size == 0 {
+		o.Size = 12 << 20
+	}
+	path = scattered(t, o, n)
+	staleLog(t, path)
+	old := treeForCuts(t, path)
+	r = newRecorder(t, path)
+	fsys, err := Open(r)
+	mustDo(t, err)
+	mustUpdate(t, fsys, largeChange(n))
+	writeImage(t, path, r.now)
+	testimage.Fsck(t, path, 0)
+	return r, path, map[string]map[string]testimage.Node{"nothing": old, "all": treeForCuts(t, path)}
+}
+
+// largeCuts are file systems whose log has room for 1022 blocks and is cut when 1150 are changed.
+var largeCuts = []struct {
+	name string
+	o    testimage.Options
+	who  []string
+}{
+	{"as mke2fs makes them", testimage.Options{Profile: testimage.ProfileNamed("nixos-1k")}, nil},
+	{"blocks of 4 KiB", testimage.Options{Profile: testimage.ProfileNamed("nixos-4k"), Size: 40 << 20}, nil},
+	{"indirect blocks", testimage.Options{Profile: changed("no-checksums-1k", "^extent")}, nil},
+	{"indirect blocks of 4 KiB, checksums", testimage.Options{Profile: changed("debian-4k", "^extent ^64bit"), Size: 40 << 20}, nil},
+	{"groups of 1024 blocks, few of them initialised", testimage.Options{Profile: testimage.ProfileNamed("gdt-checksums-1k"), Size: 24 << 20, BlocksPerGroup: 1024}, nil},
+	{"clusters of 8 blocks", testimage.Options{Profile: changed("nixos-1k", "bigalloc", "-C", "8192"), Size: 32 << 20}, nil},
+	{"fast commits", testimage.Options{Profile: changed("nixos-1k", "fast_commit", "-J", "size=1,fast_commit_size=256"), Size: 16 << 20}, nil},
+	{"quotas", testimage.Options{Profile: changed("debian-1k", "quota project"), Extended: "quotatype=usrquota:grpquota:prjquota"},
+		[]string{"kernel, reading only", "e2fsck -p", "we"}},
+	{"files in inodes", testimage.Options{Profile: changed("nixos-1k", "inline_data")}, nil},
+	{"meta_bg", testimage.Options{Profile: changed("nixos-1k", "meta_bg ^resize_inode"), BlocksPerGroup: 256, Size: 24 << 20}, nil},
+}
+
+func TestACutOfALargeUpdateLeavesAllOrNothing(t *testing.T) {
+	for i, c := range largeCuts {
+		if i%3 > 0 && testing.Short() {
+			continue
+		}
+		who := c.who
+		if who == nil {
+			who = []string{"kernel", "e2fsck -p", "we"}
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, path, outcomes := recordLarge(t, c.o, 1150)
+			if len(r.syncs) < 15 {
+				t.Fatalf("syncs %v: the log has room for it", r.syncs)
+			}
+			seed := rand.Uint64()
+			random := rand.New(rand.NewPCG(seed, 0))
+			seen := map[string]int{}
+			try := func(what, by string, b []byte) {
+				writeImage(t, path, b)
+				if err := judged(path, by); err != nil {
+					t.Errorf("%s of %v, then %s (seed %d): %v", what, r.syncs, by, seed, err)
+					return
+				}
+				got := treeForCuts(t, path)
+				for name, tree := range outcomes {
+					if cmp.Equal(got, tree) {
+						seen[name]++
+						return
+					}
+				}
+				t.Errorf("%s of %v, then %s (seed %d): neither nothing nor all:\n%.2000s", what, r.syncs, by, seed, cmp.Diff(outcomes["all"], got))
+			}
+			before := 0
+			for i, n := range r.syncs {
+				try(fmt.Sprintf("cut in the sync after write %d", n), who[i%len(who)], r.tornSince(before, n, random))
+				if n-before == 2 {
+					try(fmt.Sprintf("cut in the sync after write %d, of the one before the first sector", n), who[(i+1)%len(who)], r.tornBefore(n, 1))
+				}
+				if n > before+1 {
+					at := before + 1 + random.IntN(n-before-1)
+					try(fmt.Sprintf("cut at write %d", at), who[(i+2)%len(who)], r.torn(at, random))
+				}
+				try(fmt.Sprintf("cut after write %d", n), who[(i+1)%len(who)], r.torn(n, random))
+				before = n
+			}
+			if seen["nothing"] == 0 || seen["all"] == 0 {
+				t.Errorf("outcomes %v", seen)
+			}
+			t.Logf("%v", seen)
+		})
+	}
+}
