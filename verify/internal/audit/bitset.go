@@ -79,6 +79,14 @@ func (s *bitset) word(n uint64) uint64 {
 	return atomic.LoadUint64(&page[n%pageBits/64])
 }
 
+// window returns the 64 numbers from n on as bits, wherever n is.
+func (s *bitset) window(n uint64) uint64 {
+	if bit := n % 64; bit != 0 {
+		return s.word(n-bit)>>bit | s.word(n-bit+64)<<(64-bit)
+	}
+	return s.word(n)
+}
+
 // count returns how many of first to first+n-1 there are.
 func (s *bitset) count(first, n uint64) uint64 {
 	var sum uint64
@@ -104,6 +112,34 @@ func (s *bitset) each(f func(uint64)) {
 			for w := atomic.LoadUint64(&page[j]); w != 0; w &= w - 1 {
 				f(uint64(i)*pageBits + uint64(j)*64 + uint64(bits.TrailingZeros64(w)))
 			}
+		}
+	}
+}
+
+// eachRun calls f with the numbers that follow upon each other, a page at most at once.
+func (s *bitset) eachRun(f func(first, n uint64)) {
+	for i := range s.pages {
+		if s.pages[i].Load() == nil {
+			continue
+		}
+		base := uint64(i) * pageBits
+		for at := uint64(0); at < pageBits; {
+			w := s.word(base+at&^63) >> (at % 64)
+			if w == 0 {
+				at = at&^63 + 64
+				continue
+			}
+			at += uint64(bits.TrailingZeros64(w))
+			first := at
+			for at < pageBits {
+				rest := 64 - at%64
+				ones := min(uint64(bits.TrailingZeros64(^(s.word(base+at&^63) >> (at % 64)))), rest)
+				at += ones
+				if ones < rest {
+					break
+				}
+			}
+			f(base+first, at-first)
 		}
 	}
 }

@@ -36,6 +36,8 @@ type checker struct {
 
 	resolving *resolver // not nil while claimants of clusters are looked for: see duplicates.go
 
+	freeBlocks, freeInodes uint64 // by the bitmaps: see counters.go
+
 	workers int
 	errMu   sync.Mutex
 	err     error
@@ -51,9 +53,59 @@ type worker struct {
 	c   *checker
 	buf []byte // one block, for whatever the function in hand wants it
 
+	table []byte // of scan.go: a piece of an inode table
+	in    inode  // of scan.go: the one in hand
+
 	inodeWork // inode.go
 	dirWork   // directory.go
 	usage     // quota.go
+}
+
+// Run audits the ext4 file system that begins at offset 0 of disk and has size bytes to live in. An error is an image that could not
+// be judged: it holds none (ErrNotExt), it could not be read, or ctx was done. All else is in the findings.
+func Run(ctx context.Context, disk io.ReaderAt, size int64, o Options) (*Result, error) {
+	c := &checker{ctx: ctx, disk: disk, size: size, workers: o.Workers}
+	if c.workers <= 0 {
+		c.workers = runtime.GOMAXPROCS(0)
+	}
+	counts, err := c.run()
+	if err == nil {
+		err = c.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.result(counts), nil
+}
+
+// run goes through the passes, and ends where an earlier one has found that the next would make no sense.
+func (c *checker) run() ([]counted, error) {
+	if ok, err := c.open(); !ok {
+		return nil, err
+	}
+	if !c.loadGroups() {
+		return nil, nil
+	}
+	c.initClaims()
+	c.markSystem()
+	c.checkBackups()
+	c.checkMMP()
+	c.checkResizeInode()
+	c.checkJournal()
+
+	c.scanInodes()
+	c.finishXattrs()
+	c.resolveDuplicates()
+
+	c.parallel(len(c.dirs.list), func(w *worker, i int) { w.checkDirectory(c.dirs.list[i]) })
+	c.checkConnections()
+	c.checkLinks()
+
+	counts := c.checkBitmaps()
+	c.checkCounters(counts)
+	c.checkOrphans()
+	c.checkQuota()
+	return counts, nil
 }
 
 func (c *checker) newWorker() *worker {
@@ -125,11 +177,4 @@ func (c *checker) parallel(n int, work func(w *worker, i int)) {
 		})
 	}
 	group.Wait()
-}
-
-func defaultWorkers(n int) int {
-	if n <= 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return n
 }

@@ -2,6 +2,8 @@ package audit
 
 // This file keeps who has which cluster: a set of those that are taken, and another of those that were claimed more than once.
 
+import "sync/atomic"
+
 // claims is what pass 1 finds of the use of blocks.
 type claims struct {
 	taken  *bitset // clusters
@@ -11,8 +13,10 @@ type claims struct {
 }
 
 func (c *checker) initClaims() {
-	clusters := c.sb.clusterOf(c.sb.BlocksCount-1) + 1
+	clusters := c.sb.clusterCount()
 	c.claims = claims{taken: newBitset(clusters), system: newBitset(c.sb.BlocksCount), twice: newBitset(clusters)}
+	c.shared = newBitset(c.sb.BlocksCount)
+	c.facts = make([]atomic.Pointer[groupFacts], c.sb.groupCount)
 }
 
 // claim notes that inode ino uses the blocks b to b+n-1, whose bounds were checked. Where clusters have several blocks, an inode

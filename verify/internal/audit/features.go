@@ -2,6 +2,11 @@ package audit
 
 // This file names the feature bits, and says which of them can be judged.
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Feature bits, with the kernel's names less EXT4_FEATURE_.
 const (
 	compatDirPrealloc   = 0x0001
@@ -53,3 +58,95 @@ const (
 	roCompatVerity        = 0x08000
 	roCompatOrphanPresent = 0x10000
 )
+
+// What e2fsck 1.47 knows of: with any other feature it does not judge.
+const (
+	knownCompat = compatDirPrealloc | compatImagicInodes | compatHasJournal | compatExtAttr | compatResizeInode | compatDirIndex |
+		compatSparseSuper2 | compatFastCommit | compatStableInodes | compatOrphanFile
+	knownIncompat = incompatFiletype | incompatRecover | incompatMetaBg | incompatExtents | incompat64bit | incompatMMP | incompatFlexBg |
+		incompatEaInode | incompatCsumSeed | incompatLargedir | incompatInlineData | incompatEncrypt | incompatCasefold
+	knownRoCompat = roCompatSparseSuper | roCompatLargeFile | roCompatHugeFile | roCompatGdtCsum | roCompatDirNlink | roCompatExtraIsize |
+		roCompatQuota | roCompatBigalloc | roCompatMetadataCsum | roCompatReadonly | roCompatProject | roCompatSharedBlocks |
+		roCompatVerity | roCompatOrphanPresent
+)
+
+// encodingUTF8 is the only s_encoding that there is: Unicode 12.1.
+const encodingUTF8 = 1
+
+// featureNames are those of mke2fs.
+var featureNames = [3]map[uint32]string{
+	{
+		compatDirPrealloc: "dir_prealloc", compatImagicInodes: "imagic_inodes", compatHasJournal: "has_journal", compatExtAttr: "ext_attr",
+		compatResizeInode: "resize_inode", compatDirIndex: "dir_index", compatLazyBg: "lazy_bg", compatExcludeInode: "snapshot_exclude",
+		compatExcludeBitmap: "exclude_bitmap", compatSparseSuper2: "sparse_super2", compatFastCommit: "fast_commit",
+		compatStableInodes: "stable_inodes", compatOrphanFile: "orphan_file",
+	},
+	{
+		incompatCompression: "compression", incompatFiletype: "filetype", incompatRecover: "needs_recovery", incompatJournalDev: "journal_dev",
+		incompatMetaBg: "meta_bg", incompatExtents: "extent", incompat64bit: "64bit", incompatMMP: "mmp", incompatFlexBg: "flex_bg",
+		incompatEaInode: "ea_inode", incompatDirdata: "dirdata", incompatCsumSeed: "metadata_csum_seed", incompatLargedir: "large_dir",
+		incompatInlineData: "inline_data", incompatEncrypt: "encrypt", incompatCasefold: "casefold",
+	},
+	{
+		roCompatSparseSuper: "sparse_super", roCompatLargeFile: "large_file", roCompatBtreeDir: "btree_dir", roCompatHugeFile: "huge_file",
+		roCompatGdtCsum: "uninit_bg", roCompatDirNlink: "dir_nlink", roCompatExtraIsize: "extra_isize", roCompatHasSnapshot: "has_snapshot",
+		roCompatQuota: "quota", roCompatBigalloc: "bigalloc", roCompatMetadataCsum: "metadata_csum", roCompatReplica: "replica",
+		roCompatReadonly: "read-only", roCompatProject: "project", roCompatSharedBlocks: "shared_blocks", roCompatVerity: "verity",
+		roCompatOrphanPresent: "orphan_present",
+	},
+}
+
+// features names those of a superblock, in the order of the three fields and of their bits.
+func (s *super) features() []string {
+	var names []string
+	for i, field := range [3]uint32{s.FeatureCompat, s.FeatureIncompat, s.FeatureRoCompat} {
+		names = append(names, namesOf(i, field)...)
+	}
+	return names
+}
+
+func namesOf(field int, set uint32) []string {
+	var names []string
+	for bit := uint32(1); bit != 0; bit <<= 1 {
+		if set&bit == 0 {
+			continue
+		}
+		name, ok := featureNames[field][bit]
+		if !ok {
+			name = fmt.Sprintf("%s 0x%x", [3]string{"compatible", "incompatible", "read-only compatible"}[field], bit)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// checkFeatures says whether all features are known, and notes what does not go together.
+func (c *checker) checkFeatures() bool {
+	s, o := c.sb, Object{Superblock, 0}
+	var unknown []string
+	for i, field := range [3]uint32{s.FeatureCompat &^ knownCompat, s.FeatureIncompat &^ knownIncompat, s.FeatureRoCompat &^ knownRoCompat} {
+		unknown = append(unknown, namesOf(i, field)...)
+	}
+	if len(unknown) != 0 {
+		c.report(CodeFeatures, o, "no check knows of: %s", strings.Join(unknown, ", "))
+		return false
+	}
+	if s.hasIncompat(incompatCasefold) && s.Encoding != encodingUTF8 {
+		c.report(CodeFeatures, o, "names are encoded as %d, which nobody knows of", s.Encoding)
+		return false
+	}
+	// What follows e2fsck mentions, and goes on.
+	if s.hasRoCompat(roCompatMetadataCsum) && s.hasRoCompat(roCompatGdtCsum) {
+		c.warn(CodeFeatures, o, "metadata_csum and uninit_bg exclude each other")
+	}
+	if !s.hasRoCompat(roCompatMetadataCsum) && s.hasIncompat(incompatCsumSeed) {
+		c.warn(CodeFeatures, o, "metadata_csum_seed is of no use without metadata_csum")
+	}
+	if s.hasIncompat(incompat64bit) && !s.hasIncompat(incompatExtents) {
+		c.warn(CodeFeatures, o, "64bit without extent does not reach all blocks")
+	}
+	if s.RevLevel == 0 && s.FeatureCompat|s.FeatureIncompat|s.FeatureRoCompat != 0 {
+		c.warn(CodeFeatures, o, "revision 0 has no features")
+	}
+	return true
+}

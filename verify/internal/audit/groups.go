@@ -2,6 +2,8 @@ package audit
 
 // This file decodes the group descriptors and finds the blocks they stand in.
 
+import "encoding/binary"
+
 // Bits of bg_flags.
 const (
 	groupInodeUninit = 0x1
@@ -19,6 +21,8 @@ type descriptor struct {
 	BlockBitmapCsum, InodeBitmapCsum     uint32
 	Flags                                uint16
 	Checksum                             uint16
+
+	badChecksum bool
 
 	noBlockBitmap, noInodeBitmap, noInodeTable bool // the place is impossible, or another's: do not read there
 }
@@ -90,4 +94,18 @@ func (s *super) descBlock(n uint32) uint64 {
 		b++
 	}
 	return b
+}
+
+// descriptorChecksum computes bg_checksum of a descriptor, and says whether the file system has it.
+func (s *super) descriptorChecksum(g uint32, raw []byte) (uint16, bool) {
+	const at = 0x1E // bg_checksum
+	switch {
+	case s.metadataCsum:
+		return uint16(crc32c(crc32cZeros(crc32c(crc32cU32(s.csumSeed, g), raw[:at]), 2), raw[at+2:])), true
+	case s.groupCsum:
+		sum := crc16(0xffff, s.UUID[:])
+		sum = crc16(sum, binary.LittleEndian.AppendUint32(nil, g))
+		return crc16(crc16(sum, raw[:at]), raw[at+2:]), true
+	}
+	return 0, false
 }

@@ -3,6 +3,7 @@ package audit
 // This file keeps the little that passes 2 to 5 want to know of each inode, a few bytes each.
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -49,6 +50,7 @@ const (
 	factEaInode             // holds the value of an attribute; nobody names it
 	factEncrypted
 	factCasefold
+	factImagic // of the feature imagic_inodes: not in any directory
 )
 
 // groupFacts are those of the inodes of a group.
@@ -159,16 +161,20 @@ func (c *checker) addDirectory(d *directory) {
 }
 
 func (d *directories) sort() {
-	slices.SortFunc(d.list, func(a, b *directory) int { return int(int64(a.ino) - int64(b.ino)) })
+	slices.SortFunc(d.list, func(a, b *directory) int { return cmp.Compare(a.ino, b.ino) })
+}
+
+// find returns the place of a directory in the list, after pass 1.
+func (d *directories) find(ino uint32) (int, bool) {
+	return slices.BinarySearchFunc(d.list, ino, func(d *directory, ino uint32) int { return cmp.Compare(d.ino, ino) })
 }
 
 // directory returns the one of that number, after pass 1, or nil.
 func (c *checker) directory(ino uint32) *directory {
-	i, ok := slices.BinarySearchFunc(c.dirs.list, ino, func(d *directory, ino uint32) int { return int(int64(d.ino) - int64(ino)) })
-	if !ok {
-		return nil
+	if i, ok := c.dirs.find(ino); ok {
+		return c.dirs.list[i]
 	}
-	return c.dirs.list[i]
+	return nil
 }
 
 // setParent notes that an entry of parent names the directory child. It says no where another entry has done so before.

@@ -110,21 +110,20 @@ type super struct {
 	raw []byte // all 1024 bytes
 
 	// Derived, once the fields were found possible.
-	blockSize       int    // bytes
-	inodeSize       int    // bytes
-	descSize        int    // bytes, as it counts
-	clusterRatio    uint32 // blocks a cluster
-	clusterShift    uint32 // log2 of that
-	groupCount      uint32
-	itableBlocks    uint32 // blocks of a group's inode table
-	descBlocks      uint32 // blocks of all descriptors
-	metadataCsum    bool
-	groupCsum       bool   // metadata_csum or uninit_bg: descriptors have a checksum, and what they say of uninitialised parts counts
-	csumSeed        uint32 // where the checksums of all but the superblock start
-	firstInode      uint32 // the first that is not reserved
-	inodesPerBlock  int
-	descsPerBlock   uint32
-	clustersInGroup uint32
+	blockSize      int    // bytes
+	inodeSize      int    // bytes
+	descSize       int    // bytes, as it counts
+	clusterRatio   uint32 // blocks a cluster
+	clusterShift   uint32 // log2 of that
+	groupCount     uint32
+	itableBlocks   uint32 // blocks of a group's inode table
+	descBlocks     uint32 // blocks of all descriptors
+	metadataCsum   bool
+	groupCsum      bool   // metadata_csum or uninit_bg: descriptors have a checksum, and what they say of uninitialised parts counts
+	csumSeed       uint32 // where the checksums of all but the superblock start
+	firstInode     uint32 // the first that is not reserved
+	inodesPerBlock int
+	descsPerBlock  uint32
 }
 
 func (s *super) hasCompat(bit uint32) bool   { return s.FeatureCompat&bit != 0 }
@@ -245,7 +244,7 @@ func parseSuper(raw []byte) *super {
 // superChecksum computes s_checksum, the last field, over all before it.
 func superChecksum(raw []byte) uint32 { return crc32c(crcStart, raw[:superblockSize-4]) }
 
-// derive computes what follows from the fields. An error is a field with which no reader can find anything.
+// derive computes what follows from the fields. An error is a field with which no check gets anywhere.
 func (s *super) derive() error {
 	s.firstInode, s.inodeSize = s.FirstIno, int(s.InodeSize)
 	if s.RevLevel == 0 { // EXT4_GOOD_OLD_REV
@@ -255,40 +254,24 @@ func (s *super) derive() error {
 		return fmt.Errorf("s_log_block_size is %d, more than %d", s.LogBlockSize, maxLogBlockSize)
 	}
 	s.blockSize = 1024 << s.LogBlockSize
-	bitsPerBlock := uint32(8 * s.blockSize) // a bitmap is one block
-	s.clusterRatio = 1
-	s.clustersInGroup = s.BlocksPerGroup
-	if s.hasRoCompat(roCompatBigalloc) {
-		// EXT4_MAX_CLUSTER_LOG_SIZE: a cluster has at most 1 GiB.
-		if s.LogClusterSize < s.LogBlockSize || s.LogClusterSize > 20 {
-			return fmt.Errorf("s_log_cluster_size is %d with blocks of %d bytes", s.LogClusterSize, s.blockSize)
-		}
-		s.clusterShift = s.LogClusterSize - s.LogBlockSize
-		s.clusterRatio = 1 << s.clusterShift
-		s.clustersInGroup = s.ClustersPerGroup
+	// EXT4_MAX_CLUSTER_LOG_SIZE: a cluster has at most 1 GiB.
+	if s.LogClusterSize < s.LogBlockSize || s.LogClusterSize > 19 || !s.hasRoCompat(roCompatBigalloc) && s.LogClusterSize != s.LogBlockSize {
+		return fmt.Errorf("s_log_cluster_size is %d with blocks of %d bytes", s.LogClusterSize, s.blockSize)
 	}
+	s.clusterShift = s.LogClusterSize - s.LogBlockSize
+	s.clusterRatio = 1 << s.clusterShift
 	s.descSize = 32
 	if s.hasIncompat(incompat64bit) {
 		s.descSize = int(s.DescSize)
 	}
-	switch {
-	case s.descSize < 32 || s.descSize&(s.descSize-1) != 0 || s.descSize > s.blockSize:
-		return fmt.Errorf("group descriptors of %d bytes", s.DescSize)
-	case s.inodeSize < goodOldInodeSize || s.inodeSize > s.blockSize || s.inodeSize&(s.inodeSize-1) != 0:
-		return fmt.Errorf("inodes of %d bytes", s.InodeSize)
-	case s.BlocksPerGroup == 0 || s.clustersInGroup == 0 || s.clustersInGroup > bitsPerBlock ||
-		uint64(s.BlocksPerGroup) != uint64(s.clustersInGroup)<<s.clusterShift:
-		return fmt.Errorf("%d blocks in a group, and a bitmap of one block has %d bits", s.BlocksPerGroup, bitsPerBlock)
-	case s.InodesPerGroup == 0 || s.InodesPerGroup > bitsPerBlock:
-		return fmt.Errorf("%d inodes in a group, and a bitmap of one block has %d bits", s.InodesPerGroup, bitsPerBlock)
-	case s.BlocksCount <= uint64(s.FirstDataBlock):
-		return fmt.Errorf("%d blocks", s.BlocksCount)
+	if err := s.checkSizes(); err != nil {
+		return err
 	}
 	groups := (s.BlocksCount - uint64(s.FirstDataBlock) + uint64(s.BlocksPerGroup) - 1) / uint64(s.BlocksPerGroup)
 	if groups*uint64(s.InodesPerGroup) != uint64(s.InodesCount) {
 		return fmt.Errorf("%d inodes in %d groups of %d", s.InodesCount, groups, s.InodesPerGroup)
 	}
-	s.groupCount = uint32(groups)
+	s.groupCount = uint32(groups) // fits: it divides InodesCount
 	s.inodesPerBlock = s.blockSize / s.inodeSize
 	s.itableBlocks = uint32((uint64(s.InodesPerGroup)*uint64(s.inodeSize) + uint64(s.blockSize) - 1) / uint64(s.blockSize))
 	s.descsPerBlock = uint32(s.blockSize / s.descSize)
@@ -298,14 +281,61 @@ func (s *super) derive() error {
 	switch {
 	case s.hasIncompat(incompatCsumSeed):
 		s.csumSeed = s.ChecksumSeed
-	case s.metadataCsum:
+	default:
 		s.csumSeed = crc32c(crcStart, s.UUID[:])
+	}
+	switch {
+	case s.RevLevel != 0 && (s.FirstIno < 11 || s.FirstIno > s.InodesCount):
+		return fmt.Errorf("s_first_ino is %d, of %d inodes", s.FirstIno, s.InodesCount)
+	case s.hasIncompat(incompatMetaBg) && s.FirstMetaBg > s.descBlocks:
+		return fmt.Errorf("s_first_meta_bg is %d, of %d blocks of descriptors", s.FirstMetaBg, s.descBlocks)
 	}
 	return nil
 }
 
-// clusterOf returns the cluster that holds a block.
-func (s *super) clusterOf(b uint64) uint64 { return b >> s.clusterShift }
+// checkSizes looks at the fields that say how much of something there is.
+func (s *super) checkSizes() error {
+	bits := uint32(8 * s.blockSize)   // of a bitmap, which is one block
+	maxClusters := min(bits, 1<<16-8) // EXT2_MAX_CLUSTERS_PER_GROUP
+	firstData := s.FirstDataBlock     // the superblock's block
+	powerOf2 := func(n int) bool { return n&(n-1) == 0 }
+	switch {
+	case s.inodeSize < goodOldInodeSize || s.inodeSize > s.blockSize || !powerOf2(s.inodeSize):
+		return fmt.Errorf("inodes of %d bytes", s.InodeSize)
+	case !powerOf2(int(s.DescSize)) || s.DescSize > 1024 || s.hasIncompat(incompat64bit) && s.DescSize < 64:
+		return fmt.Errorf("group descriptors of %d bytes", s.DescSize)
+	case s.ClustersPerGroup < 8 || s.ClustersPerGroup > maxClusters || s.ClustersPerGroup%8 != 0 ||
+		uint64(s.BlocksPerGroup) != uint64(s.ClustersPerGroup)<<s.clusterShift:
+		return fmt.Errorf("%d blocks and %d clusters in a group, and a bitmap has %d bits", s.BlocksPerGroup, s.ClustersPerGroup, bits)
+	case s.BlocksCount == 0 || uint64(s.FirstDataBlock) >= s.BlocksCount || s.BlocksCount > 1<<48:
+		return fmt.Errorf("%d blocks", s.BlocksCount)
+	case s.LogBlockSize == 0 && s.clusterRatio == 1 && firstData != 1 || (s.LogBlockSize != 0 || s.clusterRatio != 1) && firstData != 0:
+		return fmt.Errorf("s_first_data_block is %d with blocks of %d bytes", firstData, s.blockSize)
+	case s.RBlocksCount > s.BlocksCount/2:
+		return fmt.Errorf("%d of %d blocks are reserved", s.RBlocksCount, s.BlocksCount)
+	case int(s.ReservedGDTBlocks) > s.blockSize/4:
+		return fmt.Errorf("%d blocks are reserved for descriptors", s.ReservedGDTBlocks)
+	case s.LogGroupsPerFlex > 31:
+		return fmt.Errorf("s_log_groups_per_flex is %d", s.LogGroupsPerFlex)
+	}
+	perBlock := uint32(s.blockSize / s.inodeSize)
+	maxInodes := min(uint64(perBlock)*uint64(s.BlocksPerGroup-4), 1<<16-uint64(perBlock), uint64(bits))
+	if s.InodesPerGroup < perBlock || uint64(s.InodesPerGroup) > maxInodes || s.InodesPerGroup%8 != 0 {
+		return fmt.Errorf("%d inodes in a group", s.InodesPerGroup)
+	}
+	return nil
+}
+
+// clusterOf returns the cluster that holds a block. They are counted from the first group's first on, as in the bitmaps.
+func (s *super) clusterOf(b uint64) uint64 { return (b - uint64(s.FirstDataBlock)) >> s.clusterShift }
+
+// clusterCount is how many there are.
+func (s *super) clusterCount() uint64 { return s.clusterOf(s.BlocksCount-1) + 1 }
+
+// groupClusters says how many a group has.
+func (s *super) groupClusters(g uint32) uint32 {
+	return uint32(min(uint64(s.ClustersPerGroup), s.clusterCount()-uint64(g)*uint64(s.ClustersPerGroup)))
+}
 
 // validBlock says whether a block may be pointed to.
 func (s *super) validBlock(b uint64) bool {
