@@ -1,0 +1,237 @@
+package audit_test
+
+// This file holds what the audit says of an image against what e2fsck -fn says.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime/metrics"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"boringboot/internal/testimage"
+	"boringboot/verify/internal/audit"
+)
+
+// What an audit of a small image must not take: the time of it, and all that it allocates.
+const (
+	tooLong = 10 * time.Second
+	tooMuch = 512 << 20
+)
+
+// verdicts are both.
+type verdicts struct {
+	fsck     string // what e2fsck says
+	code     int    // and its exit code; -1 where it was killed
+	findings []audit.Finding
+	err      error
+	took     time.Duration
+	// allocated is what was allocated meanwhile, by others, too: no less than what the audit took.
+	allocated uint64
+}
+
+func (v verdicts) fsckClean() bool { return v.code == 0 }
+func (v verdicts) oursClean() bool {
+	return v.err == nil && !slices.ContainsFunc(v.findings, func(f audit.Finding) bool { return f.Severity == audit.Error })
+}
+func (v verdicts) agree() bool { return v.fsckClean() == v.oursClean() }
+
+// judge has both look at an image.
+func judge(tb testing.TB, path string, data []byte, o audit.Options) verdicts {
+	var v verdicts
+	v.fsck, v.code = fsck(tb, path)
+	start, before := time.Now(), allocations()
+	v.findings, v.err = ours(data, o)
+	v.took, v.allocated = time.Since(start), allocations()-before
+	return v
+}
+
+func allocations() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// ours is the audit's. A panic is an error of its own.
+func ours(data []byte, o audit.Options) (list []audit.Finding, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*tooLong)
+	defer cancel()
+	result, err := audit.Run(ctx, bytes.NewReader(data), int64(len(data)), o)
+	if result != nil {
+		list = result.Findings
+	}
+	return list, err
+}
+
+var errPanic = errors.New("panic")
+
+func fsck(tb testing.TB, path string) (string, int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 6*tooLong)
+	defer cancel()
+	cmd := testimage.Command(tb, "e2fsck", "-fn", path)
+	limited := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
+	limited.Env = cmd.Env
+	out, err := limited.CombinedOutput()
+	if err == nil {
+		return string(out), 0
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return string(out), exit.ExitCode()
+	}
+	tb.Fatalf("e2fsck: %v", err)
+	return "", -1
+}
+
+// objects are what e2fsck names in its output, as our findings would.
+func (l *layout) objects(out string) map[audit.Object]bool {
+	named := map[audit.Object]bool{}
+	add := func(kind audit.Kind, n uint64) { named[audit.Object{Kind: kind, Number: n}] = true }
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "e2fsck ") || strings.HasPrefix(line, "Pass ") || strings.HasPrefix(line, "audit:") {
+			continue
+		}
+		for _, p := range patterns {
+			for _, m := range p.re.FindAllStringSubmatch(line, -1) {
+				for _, digits := range m[1:] {
+					if n, err := strconv.ParseUint(digits, 10, 64); err == nil {
+						add(p.kind, n)
+						if p.kind == audit.Block && n >= uint64(l.first) {
+							add(audit.Group, (n-uint64(l.first))/uint64(l.perGroup))
+						}
+					}
+				}
+			}
+		}
+		low := strings.ToLower(line)
+		for word, kind := range map[string]audit.Kind{"superblock": audit.Superblock, "journal": audit.Journal, "orphan file": audit.OrphanFile, "mmp": audit.MMP,
+			"blocks count wrong (": audit.Superblock, "inodes count wrong (": audit.Superblock, "resize": audit.Superblock} {
+			if strings.Contains(low, word) {
+				named[audit.Object{Kind: kind}] = true
+			}
+		}
+		for word, n := range map[string]uint64{"user quota": 0, "group quota": 1, "project quota": 2, "quota type 0": 0, "quota type 1": 1, "quota type 2": 2} {
+			if strings.Contains(low, word) {
+				add(audit.Quota, n)
+			}
+		}
+		if strings.HasPrefix(line, "Inode bitmap differences") {
+			for _, m := range regexp.MustCompile(`[-+]\(?(\d+)`).FindAllStringSubmatch(line, -1) {
+				n, _ := strconv.ParseUint(m[1], 10, 64)
+				add(audit.Inode, n)
+				add(audit.Group, (n-1)/uint64(l.inodesPerGroup))
+			}
+		}
+	}
+	return named
+}
+
+var patterns = []struct {
+	kind audit.Kind
+	re   *regexp.Regexp
+}{
+	{audit.Inode, regexp.MustCompile(`(?i)inodes? #?(\d+)`)},
+	{audit.Inode, regexp.MustCompile(`in (?:.*) \((\d+)\)`)}, // Entry 'x' in /path (13)
+	{audit.Inode, regexp.MustCompile(`(?i)ino[= ](\d+)`)},
+	{audit.Inode, regexp.MustCompile(`inode <.*> \((\d+)\)`)},
+	{audit.Group, regexp.MustCompile(`(?i)group (?:descriptor )?#?(\d+)`)},
+	{audit.Block, regexp.MustCompile(`(?i)block #?(\d+)`)},
+	{audit.Block, regexp.MustCompile(`^Block bitmap differences:(?: +[-+]\(?(\d+)(?:--(\d+)\))?)+`)},
+	{audit.Block, regexp.MustCompile(`[-+]\(?(\d+)(?:--\d+)?`)},
+}
+
+// sameObject says whether one of our errors is about something that e2fsck names. Where e2fsck names nothing there is nothing to compare.
+func (v verdicts) sameObject(l *layout) bool {
+	named := l.objects(v.fsck)
+	if len(named) == 0 || v.err != nil {
+		return true
+	}
+	return slices.ContainsFunc(v.findings, func(f audit.Finding) bool {
+		if f.Severity != audit.Error {
+			return false
+		}
+		if named[f.Object] {
+			return true
+		}
+		return f.Object.Kind == audit.Block && f.Object.Number >= uint64(l.first) &&
+			named[audit.Object{Kind: audit.Group, Number: (f.Object.Number - uint64(l.first)) / uint64(l.perGroup)}]
+	})
+}
+
+var kinds = map[audit.Kind]string{audit.Superblock: "superblock", audit.Group: "group", audit.Inode: "inode", audit.Block: "block",
+	audit.Journal: "journal", audit.OrphanFile: "orphan file", audit.MMP: "mmp", audit.Quota: "quota"}
+
+// said is what both say, in a few lines.
+func (v verdicts) said() string {
+	var b strings.Builder
+	n := 0
+	for line := range strings.Lines(v.fsck) {
+		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "e2fsck ") || strings.HasPrefix(line, "Pass ") {
+			continue
+		}
+		if n++; n <= 6 {
+			fmt.Fprintf(&b, "\t\te2fsck: %s\n", strings.TrimSpace(line))
+		}
+	}
+	fmt.Fprintf(&b, "\t\te2fsck: exit code %d\n", v.code)
+	for i, f := range v.findings {
+		if i == 6 {
+			fmt.Fprintf(&b, "\t\tours:   and %d more\n", len(v.findings)-i)
+			break
+		}
+		fmt.Fprintf(&b, "\t\tours:   %s %s %d: %s: %s\n", map[audit.Severity]string{audit.Warning: "warning", audit.Error: "error"}[f.Severity],
+			kinds[f.Object.Kind], f.Object.Number, f.Code, f.Message)
+	}
+	if v.err != nil {
+		fmt.Fprintf(&b, "\t\tours:   %.300v\n", v.err)
+	}
+	return b.String()
+}
+
+// TestOneDamage says what both say of the damage in $BORINGBOOT_AUDIT_DAMAGE: a line as the oracle prints it. With
+// $BORINGBOOT_AUDIT_KEEP the damaged image stays at that path.
+func TestOneDamage(t *testing.T) {
+	line := os.Getenv("BORINGBOOT_AUDIT_DAMAGE")
+	if line == "" {
+		t.Skip("BORINGBOOT_AUDIT_DAMAGE is not set")
+	}
+	at := len(line)
+	if i := strings.Index(line, " 0x"); i >= 0 {
+		at = i
+	}
+	i := slices.IndexFunc(allRecipes(), func(r recipe) bool { return r.name == line[:at] })
+	if i < 0 {
+		t.Fatalf("no image is called %q", line[:at])
+	}
+	s := newSubject(t, allRecipes()[i])
+	for _, word := range strings.Fields(line[at:]) {
+		var place int
+		var value []byte
+		if _, err := fmt.Sscanf(word, "%v=%x", &place, &value); err != nil {
+			t.Fatalf("%q: %v", word, err)
+		}
+		s.write(place, value)
+	}
+	if _, err := s.show(); err != nil {
+		t.Fatal(err)
+	}
+	if keep := os.Getenv("BORINGBOOT_AUDIT_KEEP"); keep != "" {
+		if err := os.WriteFile(keep, s.data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v := judge(t, s.path, s.data, audit.Options{})
+	t.Logf("agree: %v, same object: %v\n%s\n%s", v.agree(), v.sameObject(s.layout), v.said(), v.fsck)
+}
