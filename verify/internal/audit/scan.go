@@ -6,10 +6,12 @@ import "encoding/binary"
 
 // Inodes with fixed numbers.
 const (
-	rootInode       = 2 // EXT4_ROOT_INO
+	badBlocksInode  = 1 // EXT4_BAD_INO
+	rootInode       = 2
 	userQuotaInode  = 3
 	groupQuotaInode = 4
 	bootLoaderInode = 5
+	resizeInode     = 7
 	journalInode    = 8
 )
 
