@@ -1,6 +1,13 @@
 package audit
 
-// This file decodes inodes and judges each by itself.
+// This file decodes inodes, and says of each what can be told from it alone.
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
 
 // Bits of i_mode.
 const (
@@ -122,4 +129,105 @@ func (in *inode) isRegular() bool { return in.Mode&modeType == modeRegular }
 func (in *inode) isSymlink() bool { return in.Mode&modeType == modeSymlink }
 func (in *inode) has(flag uint32) bool {
 	return in.Flags&flag != 0
+}
+
+// hasChecksumHi says whether the upper half of the checksum counts: i_extra_isize reaches beyond it.
+func (in *inode) hasChecksumHi() bool { return len(in.raw) > goodOldInodeSize && in.ExtraIsize >= 4 }
+
+// isZero says whether the first 128 bytes are zero, as of an inode that was never used.
+func (in *inode) isZero() bool { return allZero(in.raw[:goodOldInodeSize]) }
+
+func allZero(p []byte) bool {
+	for len(p) >= 8 {
+		if binary.LittleEndian.Uint64(p) != 0 {
+			return false
+		}
+		p = p[8:]
+	}
+	for _, b := range p {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// checksumOK compares i_checksum_lo and, where there is one, i_checksum_hi. An inode of zeros needs none.
+func (s *super) checksumOK(in *inode) bool {
+	if !s.metadataCsum {
+		return true
+	}
+	const lo, hi = 124, 130 // the places of the two halves
+	sum := s.inodeSeed(in.ino, in.Generation)
+	sum = crc32c(sum, in.raw[:lo])
+	sum = crc32cZeros(sum, 2)
+	want := uint32(in.ChecksumLo)
+	if in.hasChecksumHi() {
+		sum = crc32c(sum, in.raw[lo+2:hi])
+		sum = crc32cZeros(sum, 2)
+		sum = crc32c(sum, in.raw[hi+2:])
+		want |= uint32(in.ChecksumHi) << 16
+	} else {
+		sum = crc32c(sum, in.raw[lo+2:]) & 0xFFFF
+	}
+	return sum == want || in.isZero()
+}
+
+// acl returns the block of the extended attributes, 0 for none. Its upper half counts only with 64bit.
+func (s *super) acl(in *inode) uint64 {
+	if s.hasIncompat(incompat64bit) {
+		return in.FileACL
+	}
+	return in.FileACL & 0xFFFFFFFF
+}
+
+// usedBlocks returns i_blocks. Its upper half counts only with huge_file.
+func (s *super) usedBlocks(in *inode) uint64 {
+	if s.hasRoCompat(roCompatHugeFile) {
+		return in.Blocks
+	}
+	return in.Blocks & 0xFFFFFFFF
+}
+
+// hasMap says whether i_block is a map of blocks: of files, directories and those symlinks whose target does not fit.
+func (s *super) hasMap(in *inode) bool {
+	switch in.Mode & modeType {
+	case modeDir, modeRegular:
+	case modeSymlink:
+		if s.acl(in) == 0 {
+			if uint32(in.Blocks) == 0 {
+				return false
+			}
+			break
+		}
+		// i_blocks counts the attributes' block, too: the size tells, and what a map of one block looks like.
+		size := uint32(in.Size)
+		if size < iblockSize && !(size > 4 && binary.LittleEndian.Uint32(in.Block[4:]) == 0) {
+			return false
+		}
+	default:
+		return false
+	}
+	return !in.has(flagInlineData)
+}
+
+// errNoInode is the error of an inode whose table has no place.
+var errNoInode = errors.New("the inode table is not where it could be read")
+
+// readInode reads inode ino, which is valid, into buf, which has s_inode_size bytes.
+func (c *checker) readInode(ino uint32, in *inode, buf []byte) error {
+	d := &c.groups[c.sb.groupOfInode(ino)]
+	if d.noInodeTable {
+		return fmt.Errorf("inode %d: %w", ino, errNoInode)
+	}
+	at := int64(d.InodeTable)*int64(c.sb.blockSize) + int64((ino-1)%c.sb.InodesPerGroup)*int64(c.sb.inodeSize)
+	buf = buf[:c.sb.inodeSize]
+	if n, err := c.disk.ReadAt(buf, at); n < len(buf) {
+		if err == nil {
+			err = io.ErrUnexpectedEOF
+		}
+		return fmt.Errorf("inode %d: %w", ino, err)
+	}
+	in.decode(ino, buf)
+	return nil
 }
