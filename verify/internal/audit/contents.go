@@ -21,7 +21,7 @@ type contents struct {
 	maxBlocks uint64 // a map by blocks may not have more clusters
 	eof       uint64 // the last logical block by i_size, all ones for an empty file
 
-	depth  int                         // of the extent tree
+	depth  int                          // of the extent tree
 	levels [maxExtentDepth + 1]struct { // entries of extent trees: how many there are, and could be
 		entries, room uint32
 	}

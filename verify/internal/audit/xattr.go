@@ -62,7 +62,9 @@ type attributeError struct{ what string }
 
 func (e *attributeError) Error() string { return e.what }
 
-func badAttributes(format string, args ...any) error { return &attributeError{fmt.Sprintf(format, args...)} }
+func badAttributes(format string, args ...any) error {
+	return &attributeError{fmt.Sprintf(format, args...)}
+}
 
 // isIO says whether an error is one of reading, and none of what was read.
 func isIO(err error) bool {
