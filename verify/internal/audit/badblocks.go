@@ -4,8 +4,6 @@ package audit
 
 import "encoding/binary"
 
-const badBlocksInode = 1 // EXT4_BAD_INO
-
 // maxBadBlocks bounds how many are looked at. A disk with more of them is no disk.
 const maxBadBlocks = 1 << 24
 
@@ -15,7 +13,7 @@ type badBlocks struct {
 	o      Object
 	in     *inode
 	left   int                 // of maxBadBlocks
-	told   map[uint64]struct{} // blocks of the file system's own that were judged
+	seen   map[uint64]struct{} // indirect blocks, and blocks of the file system's own that were judged
 	blocks [3][]byte           // a buffer for each level of indirect blocks
 }
 
@@ -28,7 +26,7 @@ func (c *checker) checkBadBlocks() {
 	if allZero(in.Block) {
 		return
 	}
-	l := &badBlocks{c: c, o: inodeObject(badBlocksInode), in: in, left: maxBadBlocks, told: map[uint64]struct{}{}}
+	l := &badBlocks{c: c, o: inodeObject(badBlocksInode), in: in, left: maxBadBlocks, seen: map[uint64]struct{}{}}
 	switch {
 	case in.has(flagInlineData):
 		c.report(CodeBadBlocksInode, l.o, "its list is in the inode")
@@ -76,7 +74,7 @@ func (l *badBlocks) indirect(b uint64, level int) {
 	case !c.validBlock(b):
 		c.report(CodeBadBlocksInode, l.o, "indirect block %d is not in the file system", b)
 		return
-	case c.isTaken(b):
+	case c.isTaken(b) || l.wasSeen(b):
 		c.report(CodeBadBlocksInode, l.o, "indirect block %d has another use", b)
 		return
 	}
@@ -114,9 +112,6 @@ func (l *badBlocks) bad(b uint64) bool {
 		c.claim(badBlocksInode, b, 1)
 		return true
 	}
-	if _, ok := l.told[b]; ok {
-		return true
-	}
 	if !c.isSystem(b) {
 		// Listed twice, or a block of the list itself, or one that is kept for growth.
 		for level := range 3 {
@@ -127,9 +122,17 @@ func (l *badBlocks) bad(b uint64) bool {
 		}
 		return true
 	}
-	l.told[b] = struct{}{}
-	l.judgeSystem(b)
+	if !l.wasSeen(b) {
+		l.judgeSystem(b)
+	}
 	return true
+}
+
+// wasSeen says whether a block was met before.
+func (l *badBlocks) wasSeen(b uint64) bool {
+	_, ok := l.seen[b]
+	l.seen[b] = struct{}{}
+	return ok
 }
 
 // judgeSystem says what it means that a block of the file system's own is bad. Copies can be done without.
@@ -138,11 +141,10 @@ func (l *badBlocks) judgeSystem(b uint64) {
 	for g := range s.groupCount {
 		first := s.groupStart(g)
 		if s.hasSuper(g) && b >= first && b <= first+uint64(s.descBlocks) {
-			what := "a copy of the superblock or of the descriptors"
 			if g == 0 {
 				c.report(CodeBadBlocksInode, l.o, "block %d, which is bad, holds the superblock or descriptors", b)
 			} else {
-				c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, holds %s", b, what)
+				c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, holds a copy of the superblock or of descriptors", b)
 			}
 			return
 		}

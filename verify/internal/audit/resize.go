@@ -9,10 +9,7 @@ import (
 	"fmt"
 )
 
-const (
-	resizeInode = 7  // EXT4_RESIZE_INO
-	doubleIndex = 13 // EXT4_DIND_BLOCK
-)
+const doubleIndex = 13 // EXT4_DIND_BLOCK
 
 // checkResizeInode warns: e2fsck looks at it before it counts errors. What else could be wrong with the inode is found in pass 1.
 func (c *checker) checkResizeInode() {
