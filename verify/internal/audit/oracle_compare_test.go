@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"runtime/metrics"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,81 +91,6 @@ func fsck(tb testing.TB, path string) (string, int) {
 	}
 	tb.Fatalf("e2fsck: %v", err)
 	return "", -1
-}
-
-// objects are what e2fsck names in its output, as our findings would.
-func (l *layout) objects(out string) map[audit.Object]bool {
-	named := map[audit.Object]bool{}
-	add := func(kind audit.Kind, n uint64) { named[audit.Object{Kind: kind, Number: n}] = true }
-	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "e2fsck ") || strings.HasPrefix(line, "Pass ") || strings.HasPrefix(line, "audit:") {
-			continue
-		}
-		for _, p := range patterns {
-			for _, m := range p.re.FindAllStringSubmatch(line, -1) {
-				for _, digits := range m[1:] {
-					if n, err := strconv.ParseUint(digits, 10, 64); err == nil {
-						add(p.kind, n)
-						if p.kind == audit.Block && n >= uint64(l.first) {
-							add(audit.Group, (n-uint64(l.first))/uint64(l.perGroup))
-						}
-					}
-				}
-			}
-		}
-		low := strings.ToLower(line)
-		for word, kind := range map[string]audit.Kind{"superblock": audit.Superblock, "journal": audit.Journal, "orphan file": audit.OrphanFile, "mmp": audit.MMP,
-			"blocks count wrong (": audit.Superblock, "inodes count wrong (": audit.Superblock, "resize": audit.Superblock} {
-			if strings.Contains(low, word) {
-				named[audit.Object{Kind: kind}] = true
-			}
-		}
-		for word, n := range map[string]uint64{"user quota": 0, "group quota": 1, "project quota": 2, "quota type 0": 0, "quota type 1": 1, "quota type 2": 2} {
-			if strings.Contains(low, word) {
-				add(audit.Quota, n)
-			}
-		}
-		if strings.HasPrefix(line, "Inode bitmap differences") {
-			for _, m := range regexp.MustCompile(`[-+]\(?(\d+)`).FindAllStringSubmatch(line, -1) {
-				n, _ := strconv.ParseUint(m[1], 10, 64)
-				add(audit.Inode, n)
-				add(audit.Group, (n-1)/uint64(l.inodesPerGroup))
-			}
-		}
-	}
-	return named
-}
-
-var patterns = []struct {
-	kind audit.Kind
-	re   *regexp.Regexp
-}{
-	{audit.Inode, regexp.MustCompile(`(?i)inodes? #?(\d+)`)},
-	{audit.Inode, regexp.MustCompile(`in (?:.*) \((\d+)\)`)}, // Entry 'x' in /path (13)
-	{audit.Inode, regexp.MustCompile(`(?i)ino[= ](\d+)`)},
-	{audit.Inode, regexp.MustCompile(`inode <.*> \((\d+)\)`)},
-	{audit.Group, regexp.MustCompile(`(?i)group (?:descriptor )?#?(\d+)`)},
-	{audit.Block, regexp.MustCompile(`(?i)block #?(\d+)`)},
-	{audit.Block, regexp.MustCompile(`^Block bitmap differences:(?: +[-+]\(?(\d+)(?:--(\d+)\))?)+`)},
-	{audit.Block, regexp.MustCompile(`[-+]\(?(\d+)(?:--\d+)?`)},
-}
-
-// sameObject says whether one of our errors is about something that e2fsck names. Where e2fsck names nothing there is nothing to compare.
-func (v verdicts) sameObject(l *layout) bool {
-	named := l.objects(v.fsck)
-	if len(named) == 0 || v.err != nil {
-		return true
-	}
-	return slices.ContainsFunc(v.findings, func(f audit.Finding) bool {
-		if f.Severity != audit.Error {
-			return false
-		}
-		if named[f.Object] {
-			return true
-		}
-		return f.Object.Kind == audit.Block && f.Object.Number >= uint64(l.first) &&
-			named[audit.Object{Kind: audit.Group, Number: (f.Object.Number - uint64(l.first)) / uint64(l.perGroup)}]
-	})
 }
 
 var kinds = map[audit.Kind]string{audit.Superblock: "superblock", audit.Group: "group", audit.Inode: "inode", audit.Block: "block",
