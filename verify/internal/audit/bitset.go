@@ -49,21 +49,24 @@ func (s *bitset) add(n uint64) bool {
 	return atomic.OrUint64(&page[n/64], mask)&mask == 0
 }
 
-// addRange puts first to first+n-1 in, and calls old with those that had been there.
-func (s *bitset) addRange(first, n uint64, old func(uint64)) {
+// addRange puts first to first+n-1 in, and says whether all were new. Those that were not go into old, which may be nil.
+func (s *bitset) addRange(first, n uint64, old *bitset) bool {
+	fresh := true
 	for n > 0 {
 		page := s.page(first)
 		at := first % pageBits
 		bit := at % 64
 		count := min(n, 64-bit)
 		mask := ^uint64(0) >> (64 - count) << bit
-		if had := atomic.OrUint64(&page[at/64], mask) & mask; had != 0 && old != nil {
-			for ; had != 0; had &= had - 1 {
-				old(first - bit + uint64(bits.TrailingZeros64(had)))
+		if had := atomic.OrUint64(&page[at/64], mask) & mask; had != 0 {
+			fresh = false
+			if old != nil {
+				atomic.OrUint64(&old.page(first)[at/64], had)
 			}
 		}
 		first, n = first+count, n-count
 	}
+	return fresh
 }
 
 // word returns the 64 numbers from n on, which is a multiple of 64, as bits.
@@ -99,6 +102,19 @@ func (s *bitset) count(first, n uint64) uint64 {
 		first, n = first+count, n-count
 	}
 	return sum
+}
+
+// next returns the lowest number of first to first+n-1 that there is.
+func (s *bitset) next(first, n uint64) (uint64, bool) {
+	for n > 0 {
+		bit := first % 64
+		count := min(n, 64-bit)
+		if w := s.word(first-bit) >> bit << (64 - count); w != 0 {
+			return first + uint64(bits.TrailingZeros64(w)) - (64 - count), true
+		}
+		first, n = first+count, n-count
+	}
+	return 0, false
 }
 
 // each calls f with all numbers, in order.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -18,16 +19,18 @@ func TestBitset(t *testing.T) {
 		if rnd.IntN(20) == 0 {
 			n = min(rnd.Uint64N(2*pageBits), bound-first)
 		}
-		var old, want []uint64
+		old := newBitset(bound)
+		var got, want []uint64
 		for i := first; i < first+n; i++ {
 			if plain[i] {
 				want = append(want, i)
 			}
 			plain[i] = true
 		}
-		s.addRange(first, n, func(i uint64) { old = append(old, i) })
-		if !slices.Equal(old, want) {
-			t.Fatalf("adding %d numbers from %d: %d had been there, want %d", n, first, len(old), len(want))
+		fresh := s.addRange(first, n, old)
+		old.each(func(i uint64) { got = append(got, i) })
+		if !slices.Equal(got, want) || fresh != (len(want) == 0) {
+			t.Fatalf("adding %d numbers from %d: %d had been there, want %d", n, first, len(got), len(want))
 		}
 	}
 	s = sparsened(s, plain, rnd)
@@ -65,6 +68,10 @@ func TestBitset(t *testing.T) {
 		if got := s.count(first, n); got != sum {
 			t.Fatalf("count(%d, %d) is %d, want %d", first, n, got, sum)
 		}
+		next, ok := s.next(first, n)
+		if i := slices.Index(plain[first:first+n], true); ok != (i >= 0) || ok && next != first+uint64(i) {
+			t.Fatalf("next(%d, %d) is %d, %v", first, n, next, ok)
+		}
 		w := s.window(first)
 		for i := range uint64(64) {
 			if w>>i&1 != 0 != plain[first+i] {
@@ -86,33 +93,23 @@ func sparsened(s *bitset, plain []bool, rnd *rand.Rand) *bitset {
 	return out
 }
 
-// TestBitsetTogether has several workers take the same numbers: each is new to one of them.
+// TestBitsetTogether has several workers take the same numbers one by one: each is new to one of them.
 func TestBitsetTogether(t *testing.T) {
 	const bound, workers = 2 * pageBits, 4
 	s := newBitset(bound)
-	var mu sync.Mutex
+	var fresh atomic.Int64
 	var group sync.WaitGroup
-	old := 0
 	for range workers {
 		group.Go(func() {
-			for i := uint64(0); i < bound; i += 50 {
-				s.addRange(i, min(70, bound-i), func(uint64) {
-					mu.Lock()
-					old++
-					mu.Unlock()
-				})
+			for i := range uint64(bound) {
+				if s.addRange(i, 1, nil) {
+					fresh.Add(1)
+				}
 			}
 		})
 	}
 	group.Wait()
-	asked := 0
-	for i := uint64(0); i < bound; i += 50 {
-		asked += int(min(70, bound-i))
-	}
-	if got := s.count(0, bound); got != bound {
-		t.Errorf("%d of %d numbers are in", got, bound)
-	}
-	if want := workers*asked - bound; old != want {
-		t.Errorf("%d had been there, want %d", old, want)
+	if got := s.count(0, bound); got != bound || fresh.Load() != bound {
+		t.Errorf("%d of %d numbers are in, and %d were new", got, bound, fresh.Load())
 	}
 }

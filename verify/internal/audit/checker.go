@@ -97,7 +97,7 @@ func (c *checker) run() ([]counted, error) {
 	c.finishXattrs()
 	c.resolveDuplicates()
 
-	c.parallel(len(c.dirs.list), func(w *worker, i int) { w.checkDirectory(c.dirs.list[i]) })
+	c.checkDirectories()
 	c.checkConnections()
 	c.checkLinks()
 
@@ -110,6 +110,24 @@ func (c *checker) run() ([]counted, error) {
 
 func (c *checker) newWorker() *worker {
 	return &worker{c: c, buf: make([]byte, c.sb.blockSize)}
+}
+
+// checkDirectories is pass 2.
+func (c *checker) checkDirectories() {
+	// Directories that have their blocks together are read as often as there are directories, so there is an end to it.
+	var read atomic.Uint64
+	c.parallel(len(c.dirs.list), func(w *worker, i int) {
+		d := c.dirs.list[i]
+		n := uint64(1)
+		for _, r := range d.runs {
+			n += r.length
+		}
+		if read.Add(n) > flood*c.sb.BlocksCount && c.double.isSet() {
+			c.lostNames.set()
+			return
+		}
+		w.checkDirectory(d)
+	})
 }
 
 // lockedFlag is set once, by anybody.

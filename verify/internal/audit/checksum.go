@@ -3,10 +3,7 @@ package audit
 // This file computes the checksums of the format: CRC-32C under the file system's seed for metadata_csum, CRC-16 for the older ones of
 // group descriptors.
 
-import (
-	"encoding/binary"
-	"hash/crc32"
-)
+import "hash/crc32"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -16,10 +13,13 @@ const crcStart uint32 = 0xffffffff
 // crc32c goes on with the sum. ext4 inverts neither at the start nor at the end, which Go's package does.
 func crc32c(sum uint32, p []byte) uint32 { return ^crc32.Update(^sum, castagnoli, p) }
 
+// crc32cU32 goes on with the four bytes of v. It does so by the table: a slice of them would be allocated each time.
 func crc32cU32(sum, v uint32) uint32 {
-	var b [4]byte
-	binary.LittleEndian.PutUint32(b[:], v)
-	return crc32c(sum, b[:])
+	for range 4 {
+		sum = castagnoli[byte(sum)^byte(v)] ^ sum>>8
+		v >>= 8
+	}
+	return sum
 }
 
 var zeros [64]byte

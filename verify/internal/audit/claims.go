@@ -6,55 +6,52 @@ import "sync/atomic"
 
 // claims is what pass 1 finds of the use of blocks.
 type claims struct {
-	taken  *bitset // clusters
-	system *bitset // blocks of the file system's own: superblocks, descriptors, bitmaps, inode tables
-	twice  *bitset // clusters with more than one claimant
-	double lockedFlag
+	taken   *bitset       // clusters
+	system  *bitset       // blocks of the file system's own: superblocks, descriptors, bitmaps, inode tables
+	twice   *bitset       // clusters with more than one claimant
+	double  lockedFlag    // there are such
+	claimed atomic.Uint64 // how many were claimed so far
 }
 
 func (c *checker) initClaims() {
 	clusters := c.sb.clusterCount()
-	c.claims = claims{taken: newBitset(clusters), system: newBitset(c.sb.BlocksCount), twice: newBitset(clusters)}
+	c.taken, c.twice, c.system = newBitset(clusters), newBitset(clusters), newBitset(c.sb.BlocksCount)
 	c.shared = newBitset(c.sb.BlocksCount)
 	c.facts = make([]atomic.Pointer[groupFacts], c.sb.groupCount)
 }
 
+// flood is how often all clusters together may be claimed before nobody counts any more: an image on which thousands of inodes have
+// everything is damaged, and would take hours.
+const flood = 8
+
 // claim notes that inode ino uses the blocks b to b+n-1, whose bounds were checked. Where clusters have several blocks, an inode
-// may use several of them: then it claims each cluster once, by claimCluster.
+// claims a cluster once.
 func (c *checker) claim(ino uint32, b, n uint64) {
 	if n == 0 {
 		return
 	}
 	first, last := c.sb.clusterOf(b), c.sb.clusterOf(b+n-1)
-	if c.resolving != nil {
-		for cl := first; cl <= last; cl++ {
-			c.resolving.claimant(ino, cl)
-		}
+	n = last - first + 1
+	if c.claimed.Add(n) > flood*c.sb.clusterCount()+1<<20 {
 		return
 	}
-	c.taken.addRange(first, last-first+1, c.claimedTwice)
+	if c.resolving != nil {
+		c.resolving.claim(ino, first, n)
+		return
+	}
+	if !c.taken.addRange(first, n, c.twice) {
+		c.double.set()
+	}
 }
-
-// claimCluster notes that inode ino uses the cluster of block b.
-func (c *checker) claimCluster(ino uint32, b uint64) { c.claim(ino, b, 1) }
 
 // claimShared notes that inode ino uses block b, which others may use for the same purpose, and says whether it is the first.
 // What else uses the block makes it claimed twice.
 func (c *checker) claimShared(ino uint32, b uint64) (first bool) {
-	if c.resolving != nil {
-		c.resolving.claimant(ino, c.sb.clusterOf(b))
-		return true
-	}
-	if !c.shared.add(b) {
+	if c.resolving == nil && !c.shared.add(b) {
 		return false
 	}
 	c.claim(ino, b, 1)
 	return true
-}
-
-func (c *checker) claimedTwice(cluster uint64) {
-	c.twice.add(cluster)
-	c.double.set()
 }
 
 // isSystem says whether a block is one of the file system's own.

@@ -8,28 +8,19 @@ import "sync"
 type resolver struct {
 	twice *bitset
 	mu    sync.Mutex
-	found map[uint32]*claimant
+	found map[uint32]uint64 // the first such cluster of each inode that has any
 }
 
-// claimant is an inode with clusters that others use, too. There are no more of them than inodes in use.
-type claimant struct {
-	first uint64 // cluster
-	count uint64
-}
-
-func (r *resolver) claimant(ino uint32, cluster uint64) {
-	if !r.twice.has(cluster) {
+func (r *resolver) claim(ino uint32, first, n uint64) {
+	first, ok := r.twice.next(first, n)
+	if !ok {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := r.found[ino]
-	if x == nil {
-		x = &claimant{first: cluster}
-		r.found[ino] = x
+	if had, ok := r.found[ino]; !ok || first < had {
+		r.found[ino] = first
 	}
-	x.first = min(x.first, cluster)
-	x.count++
 }
 
 // resolveDuplicates names the inodes that have a cluster together. The second time around everything but the claims is forgotten,
@@ -41,15 +32,15 @@ func (c *checker) resolveDuplicates() {
 	again := &checker{ctx: c.ctx, disk: c.disk, size: c.size, sb: c.sb, groups: c.groups, workers: c.workers}
 	again.initClaims()
 	again.system = c.system
-	again.resolving = &resolver{twice: c.twice, found: map[uint32]*claimant{}}
+	again.resolving = &resolver{twice: c.twice, found: map[uint32]uint64{}}
 	again.scanInodes()
 	if again.failed.Load() {
 		c.fail(again.err)
 		return
 	}
-	for ino, x := range again.resolving.found {
-		b := uint64(c.sb.FirstDataBlock) + x.first<<c.sb.clusterShift
-		c.report(CodeClaimedTwice, inodeObject(ino), "uses %d clusters that have another use, the first at block %d", x.count, b)
+	for ino, cluster := range again.resolving.found {
+		b := uint64(c.sb.FirstDataBlock) + cluster<<c.sb.clusterShift
+		c.report(CodeClaimedTwice, inodeObject(ino), "block %d, which it uses, has another use", b)
 	}
 	if len(again.resolving.found) == 0 {
 		c.twice.each(func(cluster uint64) {

@@ -77,21 +77,21 @@ func (c *checker) checkDescriptor(g uint32) bool {
 func (c *checker) markSystem() {
 	s := c.sb
 	for g := range s.groupCount {
-		c.eachSuper(g, func(b, n uint64) { c.markSystemBlocks(b, n) })
+		c.eachSuper(g, func(b, n uint64) { c.system.addRange(b, n, nil) })
 	}
 	for g := range s.groupCount {
 		d, o := &c.groups[g], groupObject(g)
-		if !d.noBlockBitmap && !c.markSystemBlocks(d.BlockBitmap, 1) {
+		if !d.noBlockBitmap && !c.system.addRange(d.BlockBitmap, 1, nil) {
 			c.report(CodeOverlap, o, "the block bitmap's block %d has another use", d.BlockBitmap)
 		}
-		if !d.noInodeBitmap && !c.markSystemBlocks(d.InodeBitmap, 1) {
+		if !d.noInodeBitmap && !c.system.addRange(d.InodeBitmap, 1, nil) {
 			c.report(CodeOverlap, o, "the inode bitmap's block %d has another use", d.InodeBitmap)
 			d.noInodeBitmap = true
 		}
 		if d.noInodeTable {
 			continue
 		}
-		if !c.markSystemBlocks(d.InodeTable, uint64(s.itableBlocks)) {
+		if !c.system.addRange(d.InodeTable, uint64(s.itableBlocks), nil) {
 			c.report(CodeOverlap, o, "blocks of the inode table, which begins at %d, have another use", d.InodeTable)
 			d.noInodeTable = true // so that no table is gone through twice
 		}
@@ -103,13 +103,6 @@ func (c *checker) markSystem() {
 		first, last := s.clusterOf(max(b, uint64(s.FirstDataBlock))), s.clusterOf(b+n-1)
 		c.taken.addRange(first, last-first+1, nil)
 	})
-}
-
-// markSystemBlocks says whether none of them was marked before.
-func (c *checker) markSystemBlocks(b, n uint64) bool {
-	fresh := true
-	c.system.addRange(b, n, func(uint64) { fresh = false })
-	return fresh
 }
 
 // eachSuper calls f with the runs of blocks that hold a group's copies of the superblock and of descriptors, and those that are
