@@ -55,14 +55,16 @@ const passes = "e2fsck: not clean, ours: clean"
 // forbidden is damage that no reason excuses where it passes: bitmaps, checksums, link counts, directory entries, extents.
 var forbidden = regexp.MustCompile(`bitmap|checksum|csum|i_links_count|directory|entry|extent`)
 
-// reasonFor is why a disagreement is known, or "".
+// reasonFor is why a disagreement is known, or "". Of damage to several fields one that is excused is enough.
 func reasonFor(list []excuse, g *group) string {
-	if g.verdict == passes && forbidden.MatchString(g.key) && !g.several {
-		return ""
-	}
-	for _, e := range list {
-		if e.verdict == g.verdict && e.damage.MatchString(g.key) {
-			return e.reason
+	for _, part := range g.parts {
+		if g.verdict == passes && forbidden.MatchString(part) {
+			continue
+		}
+		for _, e := range list {
+			if e.verdict == g.verdict && e.damage.MatchString(part) {
+				return e.reason
+			}
 		}
 	}
 	return ""

@@ -28,6 +28,19 @@ var proofs = []proof{
 	{audit.CodeSuperblock, "modern-1k", "superblock", "s_inodes_per_group", "ones", true},
 }
 
+// decisive is the code that all errors have.
+func (v verdicts) decisive() (code audit.Code, ok bool) {
+	for _, f := range v.findings {
+		if f.Severity == audit.Error {
+			if ok && f.Code != code {
+				return "", false
+			}
+			code, ok = f.Code, true
+		}
+	}
+	return code, ok
+}
+
 // without is what would be said if the audit lacked a check.
 func (v verdicts) without(code audit.Code) verdicts {
 	v.findings = slices.DeleteFunc(slices.Clone(v.findings), func(f audit.Finding) bool { return f.Code == code })
@@ -100,7 +113,7 @@ func TestTheComparisonSeesWhatIsFalse(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			y := &tally{groups: map[string]*group{}}
+			y := newTally()
 			y.add(s, []blow{{target: 0, how: "zero"}}, test.v)
 			got := ""
 			for _, g := range y.groups {
@@ -126,7 +139,7 @@ func TestTheListExcusesNoDamageThatMustNotPass(t *testing.T) {
 		"superblock | s_checksum | ones":             false,
 		"extents in a block: extent | ee_len | zero": false,
 	} {
-		g := &group{key: key, verdict: passes}
+		g := &group{parts: []string{key}, verdict: passes}
 		if got := reasonFor(list, g) != ""; got != excused {
 			t.Errorf("%s: excused %v", key, got)
 		}

@@ -26,7 +26,7 @@ var namings = []naming{
 	{audit.Inode, regexp.MustCompile(`[Dd]irectory (?:inode )?<?.*>? \((\d+)\)`), 0},
 	{audit.Inode, regexp.MustCompile(`<(\d+)>`), 0},
 	{audit.Inode, regexp.MustCompile(`(?i)root (?:inode|directory)`), 2},
-	{audit.Inode, regexp.MustCompile(`(?i)bad blocks? inode`), 1},
+	{audit.Inode, regexp.MustCompile(`(?i)bad blocks? (?:inode|list)`), 1},
 	{audit.Inode, regexp.MustCompile(`(?i)resize inode`), 7},
 	{audit.Inode, regexp.MustCompile(`(?i)journal inode`), 8},
 	{audit.Group, regexp.MustCompile(`(?i)group (?:descriptor )?#?(\d+)`), 0},
@@ -53,7 +53,8 @@ func (l *layout) objects(out string) map[audit.Object]bool {
 		}
 	}
 	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "e2fsck ") || strings.HasPrefix(line, "Pass ") || strings.HasPrefix(line, "audit:") {
+		if strings.HasPrefix(line, "e2fsck ") || strings.HasPrefix(line, "Pass ") || strings.HasPrefix(line, "audit:") ||
+			strings.HasPrefix(line, "Warning: skipping journal recovery") {
 			continue
 		}
 		for _, n := range namings {
@@ -100,7 +101,7 @@ func (v verdicts) sameObject(l *layout) bool {
 		switch {
 		case f.Severity != audit.Error:
 			return false
-		case o.Kind == audit.OrphanFile || o.Kind == audit.Journal: // there is one
+		case o.Kind == audit.OrphanFile || o.Kind == audit.Journal || o.Kind == audit.MMP: // there is one
 			o.Number = 0
 		case o.Kind == audit.Group && strings.Contains(v.fsck, "orrupt group descriptor"): // e2fsck does not say which
 			return true

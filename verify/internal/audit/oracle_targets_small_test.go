@@ -48,6 +48,7 @@ func (f *finder) inodeAttributes(ino, at int, sealed seal) {
 
 func (f *finder) attributeBlock(block int) {
 	at, sealed := block*f.block, sealAttributes(block)
+	f.whole("attributes", block, sealed)
 	f.add("attribute block", at, attributeHeaderFields, sealed)
 	f.entriesOfAttributes("attribute block", at+32, at+f.block, at, sealed)
 }

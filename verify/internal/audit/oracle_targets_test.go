@@ -27,6 +27,11 @@ func (f *finder) add(structure string, at int, fields []field, seals ...seal) {
 	}
 }
 
+// whole adds a block as one field: overwritten, or in another's place.
+func (f *finder) whole(what string, block int, seals ...seal) {
+	f.add("a whole block: "+what, block*f.block, []field{{"all of it", 0, f.block}}, seals...)
+}
+
 // some are the first, the last and a few between.
 func some[T any](list []T) []T {
 	if len(list) <= 5 {
@@ -85,6 +90,7 @@ func (f *finder) group(g int) {
 			name, seals = name+" that is not initialised", nil
 		}
 		block := f.place(g, at)
+		f.whole(name, block, seals...)
 		var bytes []int
 		for i := 0; i < bits/8; i += max(1, bits/8/7) {
 			bytes = append(bytes, i)
@@ -96,6 +102,10 @@ func (f *finder) group(g int) {
 		if bits/8 < f.block {
 			f.add(name, block*f.block+bits/8, []field{{"padding", 0, 1}, {"padding", f.block - bits/8 - 1, 1}}, seals...)
 		}
+	}
+	f.whole("descriptors", d/f.block)
+	for _, i := range []int{0, 1, f.inodesPerGroup * f.inodeSize / f.block / 2} {
+		f.whole("inode table", f.place(g, 8)+i)
 	}
 	// The first inode that is free.
 	if !(f.summed || f.gdtSummed) || f.descFlags(g)&1 == 0 {
@@ -155,6 +165,7 @@ func (f *finder) inode(ino int) {
 	case flags&0x80000 != 0:
 		f.extents("extents in the inode", ino, at+0x28, 60, sealed)
 		for _, n := range some(nodes) {
+			f.whole("extents", n.block, sealExtents(ino, n.block))
 			f.extents("extents in a block", ino, n.block*f.block, f.block, sealExtents(ino, n.block))
 		}
 	case len(data) > 0:
@@ -162,6 +173,7 @@ func (f *finder) inode(ino int) {
 			f.add("block pointers in the inode", at, []field{{fmt.Sprintf("i_block_%d", i), 0x28 + 4*i, 4}}, sealed)
 		}
 		for _, n := range some(nodes) {
+			f.whole("pointers", n.block)
 			per := f.block / 4
 			for _, i := range []int{0, 1, 2, per / 2, per - 1} {
 				f.add(fmt.Sprintf("block pointers at level %d", n.level), n.block*f.block+4*i, []field{{"pointer", 0, 4}})
@@ -212,8 +224,10 @@ func (f *finder) contents(ino int, kind string, data []fileBlock) {
 		index := f.indexBlocks(ino)
 		for _, b := range some(data) {
 			if from, ok := index[b.logical]; ok {
+				f.whole("directory index", b.block, sealIndex(ino, b.block, from))
 				f.index(ino, b.block, from)
 			} else {
+				f.whole("directory", b.block, sealLeaf(ino, b.block))
 				f.leaf(ino, b.block)
 			}
 		}
@@ -224,6 +238,7 @@ func (f *finder) contents(ino int, kind string, data []fileBlock) {
 			}
 		}
 	case "journal":
+		f.whole("journal", first)
 		f.add("journal", first*f.block, journalFields, sealJournal(first))
 		for i := len(f.list) - len(journalFields); i < len(f.list); i++ {
 			f.list[i].bigEndian = true
@@ -231,6 +246,7 @@ func (f *finder) contents(ino int, kind string, data []fileBlock) {
 	case "orphan file":
 		for _, b := range some(data) {
 			at := b.block * f.block
+			f.whole("orphan file", b.block)
 			f.add("orphan file", at, []field{{"entry", 0, 4}, {"entry", 4, 4}, {"entry", f.block - 12, 4}}, sealOrphans(ino, b.block))
 			f.add("orphan file", at+f.block-8, orphanTailFields, sealOrphans(ino, b.block))
 		}

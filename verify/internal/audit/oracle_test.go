@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -58,7 +59,7 @@ func TestTheAuditAgreesWithFsckOnDamagedImages(t *testing.T) {
 	}
 	t.Logf("seed %d, %d images", seed, len(list))
 	excused := disagreements(t)
-	tally := &tally{groups: map[string]*group{}}
+	tally := newTally()
 	start := time.Now()
 	next := make(chan recipe)
 	var workers sync.WaitGroup
@@ -140,12 +141,12 @@ func compare(t *testing.T, s *subject, rnd *rand.Rand, blows []blow, tally *tall
 
 // group is all disagreements of a kind.
 type group struct {
-	key     string // structure | field | how
-	verdict string // what e2fsck says and what we say
+	key     string   // structure | field | how, of all fields that were damaged
+	parts   []string // of each
+	verdict string   // what e2fsck says and what we say
 	n       int
 	example string
 	objects bool // the verdict is the same, the object is not
-	several bool // fields were damaged
 }
 
 // tally counts.
@@ -159,8 +160,11 @@ type tally struct {
 	slowest       time.Duration
 	slowestLine   string
 	memory        uint64
-	faults        []string // panics, and what took too long or too much memory
+	proofs        map[audit.Code][]string // what a single code finds, as oracle_mutation_test.go has it
+	faults        []string                // panics, and what took too long or too much memory
 }
+
+func newTally() *tally { return &tally{groups: map[string]*group{}, proofs: map[audit.Code][]string{}} }
 
 func (y *tally) broken() bool {
 	y.mu.Lock()
@@ -182,11 +186,16 @@ func (y *tally) add(s *subject, blows []blow, v verdicts) {
 	if errors.Is(v.err, errPanic) || v.took > tooLong || v.allocated > tooMuch {
 		y.faults = append(y.faults, fmt.Sprintf("%s\n\t%v, %v, %d MiB", s.line(), v.err, v.took, v.allocated>>20))
 	}
+	if code, ok := v.decisive(); ok && v.agree() && len(blows) == 1 {
+		t := s.targets[blows[0].target]
+		proof := fmt.Sprintf("{%q, %q, %q, %q, %q, %v},", code, s.name, t.structure, t.field, blows[0].how, blows[0].sealed)
+		y.proofs[code] = append(y.proofs[code], proof)
+	}
 	var names []string
 	for _, b := range blows {
 		names = append(names, s.String(b))
 	}
-	g := &group{key: strings.Join(names, " & "), several: len(blows) > 1}
+	g := &group{key: strings.Join(names, " & "), parts: names}
 	switch {
 	case !v.agree():
 		y.disagree++
@@ -204,8 +213,8 @@ func (y *tally) add(s *subject, blows []blow, v verdicts) {
 	default:
 		return
 	}
-	if g.several {
-		g.key = "several: " + s.line()
+	if len(blows) > 1 {
+		g.key = "several: " + g.key
 	}
 	key := g.verdict + g.key
 	if old := y.groups[key]; old != nil {
@@ -256,6 +265,12 @@ func (y *tally) judge(t *testing.T, excused []excuse, took time.Duration) {
 		t.Errorf("and %d more kinds of disagreement that are not listed", shown-40)
 	}
 	if path := os.Getenv("BORINGBOOT_AUDIT_REPORT"); path != "" {
+		for _, code := range slices.Sorted(maps.Keys(y.proofs)) {
+			fmt.Fprintf(&all, "only %s: %d\n", code, len(y.proofs[code]))
+			for _, proof := range y.proofs[code][:min(3, len(y.proofs[code]))] {
+				fmt.Fprintf(&all, "\tproof: %s\n", proof)
+			}
+		}
 		if err := os.WriteFile(path, []byte(all.String()), 0o600); err != nil {
 			t.Error(err)
 		}
