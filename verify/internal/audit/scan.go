@@ -111,6 +111,7 @@ func (w *worker) scanInode(ino uint32, raw []byte) {
 		return
 	}
 	if !c.checkSpecial(in, sound) {
+		w.checkFlags(in)
 		return
 	}
 	if !c.special(ino) && in.Dtime != 0 {
