@@ -88,7 +88,7 @@ func (c *checker) checkJournal() {
 		c.fail(err)
 		return
 	}
-	c.judgeJournal(raw, blocks)
+	c.judgeJournal(raw, first, blocks)
 }
 
 // openJournal finds the first block of the journal and how many there are. Where the inode is not one of a journal, what the
@@ -159,8 +159,8 @@ func (c *checker) mapJournal(in *inode) (first, blocks uint64, err error) {
 	return first, in.Size / size & math.MaxUint32, nil
 }
 
-// judgeJournal judges the journal's superblock.
-func (c *checker) judgeJournal(raw []byte, blocks uint64) {
+// judgeJournal judges the journal's superblock, which is in block first of the file system.
+func (c *checker) judgeJournal(raw []byte, first, blocks uint64) {
 	s, j := c.sb, parseJournalSuper(raw)
 	o := Object{Kind: Journal}
 	v2 := j.Blocktype == journalSuperV2
@@ -199,12 +199,12 @@ func (c *checker) judgeJournal(raw []byte, blocks uint64) {
 	case fast != 0 && j.Maxlen-fast < journalMinBlocks:
 		c.report(CodeJournal, o, "%d of its %d blocks are for fast commits", fast, j.Maxlen)
 	default:
-		c.journalWarnings(j)
+		c.journalWarnings(j, first)
 	}
 }
 
-// journalWarnings tells what e2fsck -n leaves as it is.
-func (c *checker) journalWarnings(j *journalSuper) {
+// journalWarnings tells what e2fsck -n leaves as it is, mostly. The superblock is in block first.
+func (c *checker) journalWarnings(j *journalSuper, first uint64) {
 	s := c.sb
 	o := Object{Kind: Journal}
 	if j.Blocktype == journalSuperV1 && j.FeatureCompat|j.FeatureIncompat|j.FeatureRoCompat|j.NrUsers != 0 {
@@ -222,8 +222,32 @@ func (c *checker) journalWarnings(j *journalSuper) {
 		c.warn(CodeJournal, o, "it holds changes, and the superblock does not say that they have to be replayed")
 	}
 	if j.Errno != 0 {
-		c.warn(CodeJournal, o, "it was given up after error %d", int32(j.Errno))
+		note := c.report
+		if c.errnoIsForgotten() {
+			note = c.warn
+		}
+		note(CodeJournal, Object{Kind: Block, Number: first}, "it says that the journal was given up after error %d", int32(j.Errno))
 	}
+}
+
+// errnoIsForgotten says whether e2fsck -n ends well although the journal notes an error. It would clear s_errno, although it may not
+// write; that fails when the block leaves its cache of eight. Up to where it reads the inode tables nobody minds: so it depends on
+// whether it has read eight other blocks until then, those that are reserved for descriptors above all.
+func (c *checker) errnoIsForgotten() bool {
+	const cacheSize = 8
+	s := c.sb
+	reads := 1 // of the root directory
+	if s.hasCompat(compatResizeInode) {
+		reads += 1 + int(s.ReservedGDTBlocks/4)
+	}
+	tableBlock := func(ino int) int { return (ino - 1) / s.inodesPerBlock }
+	last := tableBlock(journalInode)
+	for _, ino := range []int{resizeInode, badBlocksInode, rootInode, int(s.firstInode)} { // the last is lost+found, mostly
+		if b := tableBlock(ino); b != last {
+			reads, last = reads+1, b
+		}
+	}
+	return reads >= cacheSize
 }
 
 // journalChecksum computes s_checksum: over the superblock with zeros in its place.
