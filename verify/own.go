@@ -42,7 +42,7 @@ func asDamage(err error) error {
 // noteDamage reports damage of what is at path, each once: several ways may lead to one object.
 func (l *auditor) noteDamage(path string, all []ext4ro.Damage) {
 	for _, d := range all {
-		f := Finding{codeDamaged, Error, path, fmt.Sprintf("%s finds it damaged: %s", ownName, d)}
+		f := Finding{Code: codeDamaged, Severity: Error, Path: path, Message: fmt.Sprintf("%s finds it damaged: %s", ownName, d)}
 		known := false
 		for _, other := range l.findings {
 			known = known || other.Message == f.Message

@@ -47,7 +47,8 @@ const (
 type Finding struct {
 	Code     string `json:"code"`
 	Severity string `json:"severity"`
-	Path     string `json:"path,omitempty"` // empty: the file system as a whole
+	Path     string `json:"path,omitempty"`   // empty: the file system as a whole
+	Object   string `json:"object,omitempty"` // of the structure: "inode 12", "group 3", "superblock"
 	Message  string `json:"message"`
 }
 
@@ -72,6 +73,10 @@ const (
 	codeErrorsFlag     = "errors-flag"
 	codeDamaged        = "damaged"
 	codeNotAudited     = "not-audited"
+	codeMore           = "more-findings"
+	codeLeak           = "leak"
+	codeNotSearched    = "not-searched"
+	codeChanged        = "unexplained-change"
 	codePrivateKey     = "private-key"
 	codePublicKey      = "public-key"
 	codeKeyMismatch    = "key-mismatch"

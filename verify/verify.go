@@ -203,7 +203,7 @@ type judgement struct {
 }
 
 func (j *judgement) find(code, severity, path, format string, args ...any) {
-	j.report.Findings = append(j.report.Findings, Finding{code, severity, path, fmt.Sprintf(format, args...)})
+	j.report.Findings = append(j.report.Findings, Finding{Code: code, Severity: severity, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // flags looks at what the superblock says of the whole.
