@@ -85,15 +85,35 @@ const (
 	codePSK            = "psk"
 )
 
+// NewReport is a report in which nothing was looked at.
+func NewReport() *Report { return &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}} }
+
+// Add adds findings. What concerns the file system as a whole and has been found already, by its code, is not said twice.
+func (r *Report) Add(findings []Finding) {
+	known := map[string]bool{codeErrorsFlag: false, codeNeedsRecovery: false}
+	for _, f := range r.Findings {
+		if _, once := known[f.Code]; once {
+			known[f.Code] = true
+		}
+	}
+	for _, f := range findings {
+		if !known[f.Code] {
+			r.Findings = append(r.Findings, f)
+		}
+	}
+}
+
+// Sound says that nothing is wrong but for warnings.
+func (r *Report) Sound() bool {
+	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity != Warning })
+}
+
 // OK says that every wanted path was confirmed and nothing is wrong but for warnings.
 func (r *Report) OK() bool {
 	if len(r.Readers) == 0 || !slices.ContainsFunc(r.Readers, func(r Reader) bool { return r.Reason == "" }) {
 		return false
 	}
-	if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity != Warning }) {
-		return false
-	}
-	return !slices.ContainsFunc(r.Files, func(f File) bool { return !f.Above && len(f.ConfirmedBy) == 0 })
+	return r.Sound() && !slices.ContainsFunc(r.Files, func(f File) bool { return !f.Above && len(f.ConfirmedBy) == 0 })
 }
 
 // reasons lists why readers could not read the image.

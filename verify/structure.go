@@ -76,6 +76,12 @@ func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (*Structu
 	return s, nil
 }
 
+// LooksLikeExt says whether there is the magic number of a superblock where one is.
+func LooksLikeExt(r io.ReaderAt, size int64) bool {
+	_, err := ext4ro.ReadSuperblock(r, size)
+	return !errors.Is(err, ext4ro.ErrNotExt)
+}
+
 // Clean says whether nothing is wrong but for warnings.
 func (s *Structure) Clean() bool {
 	for _, f := range s.Findings {

@@ -40,7 +40,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 	}
 	witnesses := hear(ctx, disk, size, want, check)
 	hearTheSpared(witnesses, want, check)
-	j := &judgement{want: want, report: &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}}}
+	j := &judgement{want: want, report: NewReport()}
 	left := 0
 	for _, w := range witnesses {
 		if failed := w.budget.failed(); failed != nil {
