@@ -101,6 +101,11 @@ func (j *judgement) judge(ctx context.Context, img *diskimage.Image) (*verify.Re
 		return nil, fmt.Errorf("%s: %w", j.o.image, err)
 	}
 	report.Add(leaks)
+	forecast, err := verify.Forecast(ctx, section, section.Size(), structure, j.want.entries)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.o.image, err)
+	}
+	report.Add(forecast)
 	if j.original != nil {
 		changes, err := j.changes(ctx, disk, structure)
 		if err != nil {
