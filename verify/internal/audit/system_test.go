@@ -36,7 +36,7 @@ func recipeNamed(t *testing.T, name string) recipe {
 // error has no error of another kind either.
 func runSystemCases(t *testing.T, r recipe, cases []systemCase) {
 	t.Helper()
-	s := newSubject(t, r)
+	s := newSubject(t, r).toFile(t)
 	for _, x := range cases {
 		t.Run(x.name, func(t *testing.T) {
 			x.damage(&s.canvas)
