@@ -52,7 +52,7 @@ const maxFindings = 10_000
 type findings struct {
 	mu      sync.Mutex
 	kept    [2][]Finding // by severity: warnings never push out an error
-	last    [2]*Finding // what comes after it is not kept any more, so that what is does not depend on who was first
+	last    [2]*Finding  // what comes after it is not kept any more, so that what is does not depend on who was first
 	dropped int
 }
 
