@@ -59,7 +59,7 @@ func TestEditedDirectories(t *testing.T) {
 				t.Fatal(c.image)
 			}
 			r.name = "directories: " + c.image
-			s = newSubject(t, r)
+			s = newSubject(t, r).toFile(t)
 			subjects[c.image] = s
 		}
 		t.Run(c.image+"/"+c.name, func(t *testing.T) {
