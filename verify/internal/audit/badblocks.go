@@ -120,6 +120,7 @@ func (l *badBlocks) bad(b uint64) bool {
 				return true
 			}
 		}
+		c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, is listed twice or kept for something else", b)
 		return true
 	}
 	if !l.wasSeen(b) {

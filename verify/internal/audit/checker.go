@@ -92,8 +92,10 @@ func (c *checker) run() ([]counted, error) {
 		return nil, nil
 	}
 	c.initClaims()
-	c.markSystem()
 	c.checkBackups()
+	if !c.markSystem() {
+		return nil, nil
+	}
 	c.checkMMP()
 	c.checkResizeInode()
 	c.checkJournal()

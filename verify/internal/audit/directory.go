@@ -1,7 +1,7 @@
 package audit
 
-// This file judges a directory as a whole: whether its blocks are all there, as many as its size says, and, with the files about
-// entries, the hash tree and names, what stands in them.
+// This file judges a directory as a whole: whether its blocks are all there and, with the files about entries, the
+// hash tree and names, what stands in them. Its size and flags are judged with its inode.
 
 import "sync/atomic"
 
@@ -77,7 +77,7 @@ func (w *worker) checkDirectory(d *directory) {
 	s.begin(w, d)
 	if d.inline != nil {
 		s.checkInline()
-	} else if blocks := s.checkShape(); blocks > 0 {
+	} else if blocks := s.checkHoles(); blocks > 0 {
 		s.startIndex(blocks)
 		s.eachBlock(s.checkBlock)
 		if s.indexed {
@@ -90,56 +90,27 @@ func (w *worker) checkDirectory(d *directory) {
 	}
 }
 
-// checkShape judges where the blocks of a directory are, and returns how many it has with the holes.
-func (s *dirScan) checkShape() uint64 {
-	sb, d := s.c.sb, s.d
-	extents := sb.hasIncompat(incompatExtents) && d.flags&flagExtents != 0
-	large := sb.hasIncompat(incompatLargedir)
-	// What i_size can say without its upper half, which directories have with large_dir.
-	most := uint64(1) << (21 - sb.LogBlockSize)
+// checkHoles judges whether the blocks of a directory are all there, and returns how many it has with the holes. With extents a hole is
+// damage of the map, and was found with that.
+func (s *dirScan) checkHoles() uint64 {
+	sb := s.c.sb
+	extents := sb.hasIncompat(incompatExtents) && s.d.flags&flagExtents != 0
+	// With large_dir empty blocks are given back; e2fsck passes over such holes, but for the first block.
+	allowed := sb.hasIncompat(incompatLargedir) && !sb.hasIncompat(incompatInlineData)
 	var end uint64
-	for _, r := range d.runs {
-		switch {
-		case r.logical <= end:
-		// Holes are allowed where a directory is so large that empty blocks are given back; then only with indirect blocks.
-		case extents, !large, sb.hasIncompat(incompatInlineData), end == 0:
+	for _, r := range s.d.runs {
+		if r.logical > end && !extents && (!allowed || end == 0) {
 			s.c.report(CodeDirectory, s.object, "a hole from block %d to block %d", end, r.logical-1)
 		}
-		if r.unwritten {
-			s.c.report(CodeDirectory, s.object, "block %d is marked as not written", r.logical)
-		}
 		end = r.logical + r.length
-		if beyond := end > most+1 || extents && end > most; beyond && !large && d.size>>32 == 0 {
-			s.c.report(CodeDirectory, s.object, "block %d is beyond what a directory may have", end-1)
-		}
 	}
-	if end == 0 {
-		s.c.report(CodeDirectory, s.object, "a directory without blocks")
-		return 0
-	}
-	s.checkSize(end)
 	return end
-}
-
-// checkSize compares i_size with the number of blocks.
-func (s *dirScan) checkSize(blocks uint64) {
-	sb, size := s.c.sb, s.d.size
-	inSize := uint64(uint32(size >> (10 + sb.LogBlockSize)))
-	if size%uint64(s.blockSize) != 0 || inSize > blocks || blocks-inSize > uint64(sb.PreallocDirBlocks) {
-		s.c.report(CodeInodeSize, s.object, "a directory of %d bytes that has %d blocks", size, blocks)
-	}
 }
 
 // startIndex begins the check of a hash tree, where the directory says that it has one.
 func (s *dirScan) startIndex(blocks uint64) {
 	if s.d.flags&flagIndex == 0 {
 		return
-	}
-	if !s.c.sb.hasCompat(compatDirIndex) {
-		s.indexError("a hashed directory, and the file system has none")
-	}
-	if s.d.size >= 1<<31 {
-		s.largeDirectory()
 	}
 	if s.d.runs[0].logical != 0 {
 		s.indexError("the hash tree has no root")
@@ -160,7 +131,7 @@ func (s *dirScan) startIndex(blocks uint64) {
 // largeDirectory says that the file system lacks large_dir, where it does.
 func (s *dirScan) largeDirectory() {
 	if !s.c.sb.hasIncompat(incompatLargedir) {
-		s.c.report(CodeFeatures, Object{Superblock, 0}, "there are directories that need large_dir")
+		s.c.report(CodeFeatures, Object{Superblock, 0}, "there are large directories, without the feature large_dir")
 	}
 }
 

@@ -118,20 +118,20 @@ var entryCases = []dirCase{
 		// One extent, that is made to begin with the second block.
 		e.write32(e.inodePlace(e.ino, 0x28+12), 1)
 		e.resize(e.block)
-	}, code: audit.CodeDirectory},
+	}, code: audit.CodeMap},
 	{name: "a hole between indirect blocks", image: "indirect", dir: "linear", edit: func(e *editor) { e.punch(1) }, code: audit.CodeDirectory},
 	{name: "a hole in a directory that may have some", image: "large_dir", dir: "linear", edit: func(e *editor) {
 		e.about = int(le.Uint32(e.data[e.list(1)[0]:]))
 		e.punch(1)
 	}, code: audit.CodeUnconnected},
 	{name: "the first block of such a directory is a hole", image: "large_dir", dir: "linear", edit: func(e *editor) { e.punch(0) }, code: audit.CodeDirectory},
-	{name: "no block", image: "indirect", dir: "small-dir", edit: func(e *editor) { e.punch(0) }, code: audit.CodeDirectory},
+	{name: "no block", image: "indirect", dir: "small-dir", edit: func(e *editor) { e.punch(0) }, code: audit.CodeInodeSize},
 	{name: "blocks that are marked as not written", image: "linear", dir: "linear", edit: func(e *editor) {
 		at := e.inodePlace(e.ino, 0x28+12+4)
 		e.write16(at, le.Uint16(e.data[at:])+32768)
-	}, code: audit.CodeDirectory},
+	}, code: audit.CodeMap},
 	{name: "a block that is too far away", image: "linear", dir: "linear", edit: func(e *editor) { e.write32(e.inodePlace(e.ino, 0x28+12), 1<<21-1) },
-		code: audit.CodeDirectory},
+		code: audit.CodeMap},
 }
 
 var nameCases = []dirCase{

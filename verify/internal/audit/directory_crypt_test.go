@@ -41,7 +41,7 @@ func cryptImage(t *testing.T) *subject {
 	}
 	r := recipe{name: "directories: encrypted", features: with(modern, "encrypt", "casefold"), blockSize: 1024, inodeSize: 256, content: bare,
 		extended: "encoding=utf8"}
-	s := newSubject(t, r)
+	s := newSubject(t, r).toFile(t)
 	// The recipe's own e2fsck would clear what has no hashes yet.
 	testimage.DebugfsWrite(t, s.path, 0, commands...)
 	reread := func() {

@@ -19,6 +19,8 @@ var dirRecipes = map[string]recipe{
 	"64k":       {features: with(debian, "^has_journal"), blockSize: 65536, inodeSize: 256, content: rich, kib: 48 << 10},
 	"indirect":  {features: with(unsummed, "^extent"), blockSize: 1024, inodeSize: 256, content: rich},
 	"large_dir": {features: with(unsummed, "^extent", "large_dir"), blockSize: 1024, inodeSize: 256, content: rich},
+	"three levels": {features: with(modern, "large_dir"), blockSize: 1024, inodeSize: 256, content: rich | longNames,
+		then: [][]string{{"debugfs", "-w", "-R", "expand_dir two-levels", "@"}}, dirty: true},
 	"folds": {features: with(modern, "casefold"), blockSize: 1024, inodeSize: 256, content: rich, extended: "encoding=utf8",
 		debugfs: foldedCommands},
 	"folds strictly": {features: with(modern, "casefold"), blockSize: 1024, inodeSize: 256, content: rich, extended: "encoding=utf8,encoding_flags=strict",
@@ -57,7 +59,7 @@ func TestEditedDirectories(t *testing.T) {
 				t.Fatal(c.image)
 			}
 			r.name = "directories: " + c.image
-			s = newSubject(t, r)
+			s = newSubject(t, r).toFile(t)
 			subjects[c.image] = s
 		}
 		t.Run(c.image+"/"+c.name, func(t *testing.T) {

@@ -76,6 +76,23 @@ var treeCases = []dirCase{
 	{name: "an index that is none any more, without checksums", image: "unsummed", dir: "two-levels", edit: func(e *editor) {
 		e.put(e.inodePlace(e.ino, 0x21), e.data[e.inodePlace(e.ino, 0x21)]&^0x10)
 	}, code: ""},
+	{name: "three levels", image: "three levels", dir: "two-levels", edit: deepen, code: ""},
+	{name: "three levels that say they are two", image: "three levels", dir: "two-levels", edit: func(e *editor) {
+		deepen(e)
+		e.put(e.place(0, 0x1E), 1)
+	}, code: audit.CodeDirectoryHash},
+	{name: "three levels, and hashes that are too low in the lowest", image: "three levels", dir: "two-levels", edit: func(e *editor) {
+		deepen(e)
+		node := int(le.Uint32(e.data[e.table(len(e.blocks)-1)+12:]))
+		at := e.table(len(e.blocks)-1) + 8
+		e.write32(at, le.Uint32(e.data[at:])+2)
+		sealIndex(e.ino, e.blocks[node], 8)(&e.canvas)
+	}, code: audit.CodeDirectoryHash},
+	{name: "three levels without large_dir", image: "three levels", dir: "two-levels", edit: func(e *editor) {
+		deepen(e)
+		e.put(superAt+0x61, e.data[superAt+0x61]&^0x40)
+		sealSuper(superAt)(&e.canvas)
+	}, code: audit.CodeDirectoryHash},
 	{name: "a directory of one block that says it has an index", image: "modern", dir: "small-dir", edit: setIndex, code: audit.CodeDirectoryHash},
 	{name: "a directory of one block that says it has an index, without checksums", image: "unsummed", dir: "small-dir", edit: setIndex, code: audit.CodeDirectoryHash},
 	{name: "an index in a file system without", image: "linear", dir: "linear", edit: setIndex, code: audit.CodeDirectoryHash},
@@ -95,6 +112,21 @@ var treeCases = []dirCase{
 			e.put(at+8+int(e.data[at+6])-1, byte('Q'+i))
 		}
 	}, code: audit.CodeDirectoryHash},
+}
+
+// deepen puts a node between the root of a tree and what is below it, into the last block, which has nothing in it.
+func deepen(e *editor) {
+	root, last := e.table(0), len(e.blocks)-1
+	count := int(le.Uint16(e.data[root+2:]))
+	node := make([]byte, e.block)
+	le.PutUint16(node[4:], uint16(e.block))
+	copy(node[8:], e.data[root:][:8*count])
+	le.PutUint16(node[8:], uint16((e.block-8-8)/8))
+	e.write(e.place(last, 0), node)
+	e.write16(root+2, 1)
+	e.write32(root+4, uint32(last))
+	e.put(e.place(0, 0x1E), 2)
+	e.index[last] = 8
 }
 
 func setIndex(e *editor) {

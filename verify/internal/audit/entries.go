@@ -36,7 +36,7 @@ type entry struct {
 	name     []byte
 	fileType fileKind
 	at       int    // offset in the block
-	pos      int    // how manieth in the directory: 0 should be ".", 1 "..", and only the first block has these
+	pos      int    // its place in the directory: 0 is for ".", 1 for "..", and blocks after the first begin with 2
 	hash     uint32 // where the directory keeps it
 }
 

@@ -45,45 +45,73 @@ type Finding struct {
 	Message  string // one sentence, without the object and without any content of a file
 }
 
-// maxFindings bounds what is kept: an image that is damaged all over is damaged, and nobody reads a million lines.
+// maxFindings bounds what is kept of each severity: an image that is damaged all over is damaged, and nobody reads a million lines.
 const maxFindings = 10_000
 
 // findings collects them from all workers.
 type findings struct {
 	mu      sync.Mutex
-	list    []Finding
-	dropped int // beyond maxFindings
+	kept    [2][]Finding // by severity: warnings never push out an error
+	last    [2]*Finding  // what comes after it is not kept any more, so that what is does not depend on who was first
+	dropped int
 }
 
-func (f *findings) add(x Finding) {
+// compare orders findings by their objects.
+func (f Finding) compare(g Finding) int {
+	return cmp.Or(cmp.Compare(f.Object.Kind, g.Object.Kind), cmp.Compare(f.Object.Number, g.Object.Number),
+		cmp.Compare(f.Code, g.Code), cmp.Compare(f.Message, g.Message), cmp.Compare(g.Severity, f.Severity))
+}
+
+// add keeps a finding, whose message is only made up where it is kept.
+func (f *findings) add(x Finding, format string, args ...any) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.list) >= maxFindings {
+	list, last := &f.kept[x.Severity], f.last[x.Severity]
+	if last != nil && x.compare(Finding{Object: last.Object, Code: last.Code}) > 0 {
 		f.dropped++
 		return
 	}
-	f.list = append(f.list, x)
+	x.Message = fmt.Sprintf(format, args...)
+	*list = append(*list, x)
+	if len(*list) < 2*maxFindings {
+		return
+	}
+	slices.SortFunc(*list, Finding.compare)
+	*list = slices.Compact(*list)
+	if n := len(*list); n > maxFindings {
+		f.dropped += n - maxFindings
+		*list = (*list)[:maxFindings]
+		end := (*list)[maxFindings-1]
+		f.last[x.Severity] = &end
+	}
 }
 
 // sorted gives the findings in an order that does not depend on who found them first.
 func (f *findings) sorted() []Finding {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	slices.SortStableFunc(f.list, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Object.Kind, b.Object.Kind), cmp.Compare(a.Object.Number, b.Object.Number),
-			cmp.Compare(a.Code, b.Code), cmp.Compare(a.Message, b.Message))
-	})
-	return slices.Compact(f.list)
+	var all []Finding
+	for _, list := range f.kept {
+		slices.SortFunc(list, Finding.compare)
+		list = slices.Compact(list)
+		if n := len(list); n > maxFindings {
+			f.dropped += n - maxFindings
+			list = list[:maxFindings]
+		}
+		all = append(all, list...)
+	}
+	slices.SortFunc(all, Finding.compare)
+	return all
 }
 
 // report notes an error. It may be called by all workers at once.
 func (c *checker) report(code Code, o Object, format string, args ...any) {
-	c.found.add(Finding{code, Error, o, fmt.Sprintf(format, args...)})
+	c.found.add(Finding{Code: code, Severity: Error, Object: o}, format, args...)
 }
 
 // warn notes what e2fsck would mention and be content with.
 func (c *checker) warn(code Code, o Object, format string, args ...any) {
-	c.found.add(Finding{code, Warning, o, fmt.Sprintf(format, args...)})
+	c.found.add(Finding{Code: code, Severity: Warning, Object: o}, format, args...)
 }
 
 func inodeObject(ino uint32) Object { return Object{Inode, uint64(ino)} }

@@ -13,13 +13,7 @@ const (
 func (s *dirScan) checkInline() {
 	data := s.d.inline
 	if s.d.flags&flagIndex != 0 {
-		if !s.c.sb.hasCompat(compatDirIndex) {
-			s.indexError("a hashed directory, and the file system has none")
-		}
 		s.indexError("a hashed directory that is kept in its inode")
-	}
-	if uint64(len(data)) != s.d.size {
-		s.c.report(CodeInodeSize, s.object, "a directory of %d bytes, of which the inode holds %d", s.d.size, len(data))
 	}
 	if len(data) < inlineFirst {
 		return // the inode was too small for that to be looked for

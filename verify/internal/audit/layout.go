@@ -73,28 +73,23 @@ func (c *checker) checkDescriptor(g uint32) bool {
 	return sound
 }
 
-// markSystem marks what the file system uses itself, and finds what lies on top of each other.
-func (c *checker) markSystem() {
-	s := c.sb
+// markSystem marks what the file system uses itself. It says no where some of it lies on top of each other.
+func (c *checker) markSystem() bool {
+	s, sound := c.sb, true
 	for g := range s.groupCount {
 		c.eachSuper(g, func(b, n uint64) { c.system.addRange(b, n, nil) })
 	}
+	mark := func(g uint32, what string, b, n uint64) {
+		if !c.system.addRange(b, n, nil) {
+			c.report(CodeOverlap, groupObject(g), "the %s, at block %d, lies on top of something else of the file system's own", what, b)
+			sound = false
+		}
+	}
 	for g := range s.groupCount {
-		d, o := &c.groups[g], groupObject(g)
-		if !d.noBlockBitmap && !c.system.addRange(d.BlockBitmap, 1, nil) {
-			c.report(CodeOverlap, o, "the block bitmap's block %d has another use", d.BlockBitmap)
-		}
-		if !d.noInodeBitmap && !c.system.addRange(d.InodeBitmap, 1, nil) {
-			c.report(CodeOverlap, o, "the inode bitmap's block %d has another use", d.InodeBitmap)
-			d.noInodeBitmap = true
-		}
-		if d.noInodeTable {
-			continue
-		}
-		if !c.system.addRange(d.InodeTable, uint64(s.itableBlocks), nil) {
-			c.report(CodeOverlap, o, "blocks of the inode table, which begins at %d, have another use", d.InodeTable)
-			d.noInodeTable = true // so that no table is gone through twice
-		}
+		d := &c.groups[g]
+		mark(g, "block bitmap", d.BlockBitmap, 1)
+		mark(g, "inode bitmap", d.InodeBitmap, 1)
+		mark(g, "inode table", d.InodeTable, uint64(s.itableBlocks))
 	}
 	if b := s.MMPBlock; s.hasIncompat(incompatMMP) && b > uint64(s.FirstDataBlock) && b < s.BlocksCount {
 		c.taken.add(s.clusterOf(b)) // not a block of the system's: an inode that has it is not told apart from any other
@@ -103,6 +98,7 @@ func (c *checker) markSystem() {
 		first, last := s.clusterOf(max(b, uint64(s.FirstDataBlock))), s.clusterOf(b+n-1)
 		c.taken.addRange(first, last-first+1, nil)
 	})
+	return sound
 }
 
 // eachSuper calls f with the runs of blocks that hold a group's copies of the superblock and of descriptors, and those that are

@@ -9,7 +9,10 @@ const (
 	mmpClean    = 0xFF4D4D50 // EXT4_MMP_SEQ_CLEAN
 	mmpFsck     = 0xE24D4D50 // EXT4_MMP_SEQ_FSCK
 	mmpMax      = 0xE24D4D4F // EXT4_MMP_SEQ_MAX
+	mmpInterval = 0x70       // mmp_check_interval, seconds
 	mmpChecksum = 1020       // mmp_checksum, the last field of struct mmp_struct
+
+	mmpMinInterval = 5 // EXT4_MMP_MIN_CHECK_INTERVAL
 )
 
 // checkMMP judges the block that s_mmp_block names. e2fsck does not look at a file system whose block is damaged, or that another
@@ -44,9 +47,15 @@ func (c *checker) checkMMP() {
 	case seq == mmpClean:
 	case seq == mmpFsck:
 		c.report(CodeMMP, o, "it says that e2fsck is running")
+		return
 	case seq > mmpMax:
 		c.report(CodeMMP, o, "mmp_seq is %#x", seq)
+		return
 	default:
 		c.warn(CodeMMP, o, "it says that the file system is mounted")
+	}
+	interval := max(mmpMinInterval, int(s.MMPInterval), int(binary.LittleEndian.Uint16(buf[mmpInterval:])))
+	if wait := 2*interval + 1; wait > 4*mmpMinInterval {
+		c.warn(CodeMMP, o, "who wants to use the file system has to wait for %d seconds", wait)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// maxGroups bounds the table of descriptors. 4 Mi groups of 128 MiB, as they are with blocks of 4 KiB, are 512 TiB.
-const maxGroups = 1 << 22
+// maxGroups bounds the table of descriptors. 2 Mi groups of 128 MiB, as they are with blocks of 4 KiB, are 256 TiB.
+const maxGroups = 1 << 21
 
 // open reads the superblock. It says no where findings say why nothing else can be judged. Its error is an image that holds no file
 // system, or one that cannot be read.

@@ -50,7 +50,11 @@ func TestTheAuditAgreesWithFsckOnWhatToolsMake(t *testing.T) {
 	seed := environment(t, "BORINGBOOT_AUDIT_SEED", 1)
 	list := recipes // with the kernel's work there would be nothing else
 	t.Logf("seed %d, %d variants", seed, n)
-	next := make(chan int)
+	next := make(chan int, n)
+	for i := range n {
+		next <- i
+	}
+	close(next)
 	var mu sync.Mutex
 	var workers sync.WaitGroup
 	clean, disagree := 0, 0
@@ -71,10 +75,6 @@ func TestTheAuditAgreesWithFsckOnWhatToolsMake(t *testing.T) {
 			}
 		})
 	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
 	workers.Wait()
 	t.Logf("%d variants, of which e2fsck finds %d clean: %d disagreements", n, clean, disagree)
 }
@@ -91,6 +91,7 @@ func variant(t *testing.T, r recipe, rnd *rand.Rand) (done string, v verdicts) {
 	path := filepath.Join(dir, "image")
 	said := []string{r.name}
 	var data []byte
+	original := r
 	if rnd.IntN(2) == 0 {
 		r.kib = max(r.kib, 8<<10) + rnd.IntN(8<<10)
 		r.inodes = max(r.inodes, 900+rnd.IntN(2000))
@@ -107,7 +108,7 @@ func variant(t *testing.T, r recipe, rnd *rand.Rand) (done string, v verdicts) {
 		}
 	}
 	if data == nil {
-		data = r.image(t)
+		data = original.image(t)
 	}
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Error(err)

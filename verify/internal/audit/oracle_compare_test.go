@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -43,6 +44,42 @@ func (v verdicts) oursClean() bool {
 
 // agree is true, too, where e2fsck has no verdict.
 func (v verdicts) agree() bool { return v.code < 0 || v.fsckClean() == v.oursClean() }
+
+// quietLine matches all that e2fsck -fn says of a file system without fault.
+var quietLine = regexp.MustCompile(`^(e2fsck \d\S* \(.*\)|Pass [1-5]: Checking .*|.*: \d+/\d+ files \(.*non-contiguous\), \d+/\d+ blocks)?\n?$`)
+
+// fsckWarns says whether e2fsck tells of something that it does not take for damage.
+func (v verdicts) fsckWarns() bool {
+	for line := range strings.Lines(v.fsck) {
+		if v.code == 0 && !quietLine.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// What the two can disagree in.
+const (
+	passes     = "e2fsck: not clean, ours: clean" // damage that the audit overlooks
+	alarms     = "e2fsck: clean, ours: not"
+	elsewhere  = "another object"
+	overlooked = "e2fsck: a warning, ours: nothing"
+)
+
+// disagreement is what the two disagree in, or "". Where several fields were damaged, which object is found first is nobody's fault.
+func (v verdicts) disagreement(l *layout, several bool) string {
+	switch {
+	case !v.agree() && v.oursClean():
+		return passes
+	case !v.agree():
+		return alarms
+	case v.code > 0 && !several && !v.sameObject(l):
+		return elsewhere
+	case v.fsckWarns() && len(v.findings) == 0:
+		return overlooked
+	}
+	return ""
+}
 
 // judge has both look at an image.
 func judge(tb testing.TB, path string, data []byte, o audit.Options) verdicts {
@@ -150,7 +187,7 @@ func TestOneDamage(t *testing.T) {
 	if i < 0 {
 		t.Fatalf("no image is called %q", line[:at])
 	}
-	s := newSubject(t, allRecipes()[i])
+	s := newSubject(t, allRecipes()[i]).toFile(t)
 	for _, word := range strings.Fields(line[at:]) {
 		var place int
 		var value []byte

@@ -29,20 +29,7 @@ type subject struct {
 
 func newSubject(tb testing.TB, r recipe) *subject {
 	tb.Helper()
-	file, err := os.CreateTemp(fastDir(), "audit-subject-")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		file.Close()
-		os.Remove(file.Name())
-	})
-	data := r.image(tb)
-	if _, err := file.WriteAt(data, 0); err != nil {
-		tb.Fatal(err)
-	}
-	s := &subject{recipe: r, canvas: canvas{layout: layoutOf(data)}, path: file.Name(), file: file,
-		byField: map[string]map[string][]int{}, fieldsOf: map[string][]string{}}
+	s := &subject{recipe: r, canvas: canvas{layout: layoutOf(r.image(tb))}, byField: map[string]map[string][]int{}, fieldsOf: map[string][]string{}}
 	s.targets = s.layout.targets()
 	for i, t := range s.targets {
 		if s.byField[t.structure] == nil {
@@ -54,6 +41,24 @@ func newSubject(tb testing.TB, r recipe) *subject {
 		}
 		s.byField[t.structure][t.field] = append(s.byField[t.structure][t.field], i)
 	}
+	return s
+}
+
+// toFile writes the image into a file, for e2fsck.
+func (s *subject) toFile(tb testing.TB) *subject {
+	tb.Helper()
+	file, err := os.CreateTemp(fastDir(), "audit-subject-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		file.Close()
+		os.Remove(file.Name())
+	})
+	if _, err := file.WriteAt(s.data, 0); err != nil {
+		tb.Fatal(err)
+	}
+	s.path, s.file = file.Name(), file
 	return s
 }
 
@@ -158,6 +163,9 @@ func (s *subject) heal() error {
 	for i := len(s.undo) - 1; i >= 0; i-- {
 		p := s.undo[i]
 		copy(s.data[p.at:], p.old)
+		if s.file == nil {
+			continue
+		}
 		if _, err := s.file.WriteAt(p.old, int64(p.at)); err != nil {
 			return err
 		}

@@ -49,9 +49,6 @@ func disagreements(t *testing.T) []excuse {
 	return list
 }
 
-// passes is the verdict on damage that the audit overlooks.
-const passes = "e2fsck: not clean, ours: clean"
-
 // forbidden is damage that no reason excuses where it passes: bitmaps, checksums, link counts, directory entries, extents.
 var forbidden = regexp.MustCompile(`bitmap|checksum|csum|i_links_count|directory|entry|extent`)
 

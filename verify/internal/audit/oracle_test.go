@@ -61,7 +61,11 @@ func TestTheAuditAgreesWithFsckOnDamagedImages(t *testing.T) {
 	excused := disagreements(t)
 	tally := newTally()
 	start := time.Now()
-	next := make(chan recipe)
+	next := make(chan recipe, len(list))
+	for _, r := range list {
+		next <- r
+	}
+	close(next)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
@@ -69,7 +73,7 @@ func TestTheAuditAgreesWithFsckOnDamagedImages(t *testing.T) {
 				if t.Failed() && tally.broken() {
 					continue
 				}
-				s := newSubject(t, r)
+				s := newSubject(t, r).toFile(t)
 				// The same damages whatever other images there are, and in what order.
 				h := fnv.New64()
 				fmt.Fprint(h, r.name)
@@ -82,10 +86,6 @@ func TestTheAuditAgreesWithFsckOnDamagedImages(t *testing.T) {
 			}
 		})
 	}
-	for _, r := range list {
-		next <- r
-	}
-	close(next)
 	workers.Wait()
 	tally.judge(t, excused, time.Since(start))
 }
@@ -146,7 +146,6 @@ type group struct {
 	verdict string   // what e2fsck says and what we say
 	n       int
 	example string
-	objects bool // the verdict is the same, the object is not
 }
 
 // tally counts.
@@ -156,6 +155,7 @@ type tally struct {
 	clean         int // of e2fsck's mind
 	endless       int // e2fsck comes to no end
 	disagree      int
+	warnings      int // of e2fsck, where we have none
 	single, other int // damages of one field that both complain of; those where the object is another
 	groups        map[string]*group
 	slowest       time.Duration
@@ -190,35 +190,30 @@ func (y *tally) add(s *subject, blows []blow, v verdicts) {
 	if errors.Is(v.err, errPanic) || v.took > tooLong || v.allocated > tooMuch {
 		y.faults = append(y.faults, fmt.Sprintf("%s\n\t%v, %v, %d MiB", s.line(), v.err, v.took, v.allocated>>20))
 	}
-	if code, ok := v.decisive(); ok && v.agree() && len(blows) == 1 {
-		t := s.targets[blows[0].target]
-		proof := fmt.Sprintf("{%q, %q, %q, %q, %q, %v},", code, s.name, t.structure, t.field, blows[0].how, blows[0].sealed)
-		y.proofs[code] = append(y.proofs[code], proof)
-	}
+	several := len(blows) > 1
 	var names []string
 	for _, b := range blows {
 		names = append(names, s.String(b))
 	}
-	g := &group{key: strings.Join(names, " & "), parts: names}
-	switch {
-	case !v.agree():
-		y.disagree++
-		g.verdict = "e2fsck: clean, ours: not"
-		if v.oursClean() {
-			g.verdict = "e2fsck: not clean, ours: clean"
-		}
-	case len(blows) == 1 && v.code > 0:
-		y.single++
-		if v.sameObject(s.layout) {
-			return
-		}
-		y.other++
-		g.objects, g.verdict = true, "another object"
-	default:
-		return
-	}
-	if len(blows) > 1 {
+	g := &group{key: strings.Join(names, " & "), parts: names, verdict: v.disagreement(s.layout, several)}
+	if several {
 		g.key = "several: " + g.key
+	}
+	if v.code > 0 && !several {
+		y.single++
+	}
+	switch g.verdict {
+	case "":
+		if !several {
+			y.prove(s, blows[0], v)
+		}
+		return
+	case passes, alarms:
+		y.disagree++
+	case elsewhere:
+		y.other++
+	case overlooked:
+		y.warnings++
 	}
 	key := g.verdict + g.key
 	if old := y.groups[key]; old != nil {
@@ -229,6 +224,14 @@ func (y *tally) add(s *subject, blows []blow, v verdicts) {
 	y.groups[key] = g
 }
 
+// prove notes for which codes the damage is a proof, in the form that oracle_mutation_test.go has.
+func (y *tally) prove(s *subject, b blow, v verdicts) {
+	t := s.targets[b.target]
+	for _, code := range v.decisive(s.layout) {
+		y.proofs[code] = append(y.proofs[code], fmt.Sprintf("{%q, %q, %q, %q, %q, %v},", code, s.name, t.structure, t.field, b.how, b.sealed))
+	}
+}
+
 func (g *group) String() string {
 	return fmt.Sprintf("%4d  %s | %s\n%s", g.n, g.key, g.verdict, g.example)
 }
@@ -236,8 +239,8 @@ func (g *group) String() string {
 // judge fails the test for disagreements that are not listed, or too many.
 func (y *tally) judge(t *testing.T, excused []excuse, took time.Duration) {
 	agreement := 1 - float64(y.disagree)/float64(max(1, y.damages))
-	t.Logf("%d damaged images in %v (of which e2fsck finds %d clean and comes to no end with %d): verdicts agree on %.2f %%; of %d with one cause %d name another object",
-		y.damages, took.Round(time.Second), y.clean, y.endless, 100*agreement, y.single, y.other)
+	t.Logf("%d damaged images in %v (of which e2fsck finds %d clean and comes to no end with %d): verdicts agree on %.2f %%; of %d with one cause %d name another object; %d warnings of e2fsck's have none of ours beside them",
+		y.damages, took.Round(time.Second), y.clean, y.endless, 100*agreement, y.single, y.other, y.warnings)
 	t.Logf("an audit allocated %d MiB at most; the slowest took %v: %s", y.memory>>20, y.slowest.Round(time.Millisecond), y.slowestLine)
 	if agreement < wantAgreement {
 		t.Errorf("verdicts agree on %.2f %%, want %.1f %%", 100*agreement, 100*wantAgreement)

@@ -79,7 +79,7 @@ func (c *checker) checkOrphanFile() {
 	}
 	in, err := c.systemInode(s.OrphanFileInum)
 	if err != nil {
-		c.report(CodeOrphanFile, o, "it cannot be read: %v", err)
+		c.report(CodeOrphanFile, inodeObject(s.OrphanFileInum), "it is to be the orphan file, and cannot be read: %v", err)
 		return
 	}
 	switch err := c.walkOrphanFile(in); {
