@@ -112,7 +112,7 @@ func (b *pageWriter) verdict() {
 		sentence = "This image is wrong: " + counted(errors, "error") + ", " + counted(warnings, "warning") + "."
 	}
 	b.addf("<header>\n<h1>%s</h1>\n", b.Image)
-	b.add(`<p class="verdict `, class, `"><span class="sign" aria-hidden="true">`, sign, `</span> <strong>`, b.verdictWord(), "</strong> ", sentence, "</p>\n")
+	b.add(`<p class="verdict `, class, `"><span class="sign" aria-hidden="true">`, sign, `</span> <strong>`, b.verdictWord(), ".</strong> ", sentence, "</p>\n")
 	b.addf("<p>%s", comparedSentence(b.Compared))
 	if b.Format != "" && b.Format != "raw" {
 		b.addf(" The image is compressed (%s); places are those of the unpacked disk.", b.Format)

@@ -5,6 +5,7 @@ package verify
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"boringboot/internal/show"
 )
@@ -95,7 +96,7 @@ func (b *pageWriter) fileTable(files []File, numbered bool) {
 		}
 		b.addf("</th><td role=\"cell\">%s, %s %d:%d", f.Kind, f.Mode, f.UID, f.GID)
 		if f.Size > 0 && f.Kind == kindFile {
-			b.addf(", %s", show.Size(f.Size))
+			b.add(", ", strings.ReplaceAll(show.Size(f.Size), " ", "&nbsp;"))
 		}
 		b.add("</td><td role=\"cell\">")
 		b.confirmed(&f)

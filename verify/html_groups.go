@@ -19,7 +19,7 @@ var uses = [...]struct {
 	class, name string
 	of          func(*GroupUse) uint32
 }{
-	{"us", "superblock and descriptors", func(g *GroupUse) uint32 { return g.Superblock }},
+	{"us", "superblocks, descriptors", func(g *GroupUse) uint32 { return g.Superblock }},
 	{"ub", "bitmaps", func(g *GroupUse) uint32 { return g.Bitmaps }},
 	{"ui", "inode tables", func(g *GroupUse) uint32 { return g.InodeTables }},
 	{"uj", "journal", func(g *GroupUse) uint32 { return g.Journal }},
@@ -71,7 +71,7 @@ func (b *pageWriter) groups() {
 	if each > 1 {
 		b.addf(": %d of them, up to %d in a bar", len(s.Groups), each)
 	}
-	b.add("</caption>\n<thead><tr><th scope=\"col\">Group</th><th scope=\"col\">Use</th><th scope=\"col\">Free</th></tr></thead>\n<tbody>\n")
+	b.add("</caption>\n<thead><tr><th scope=\"col\">Group</th><th scope=\"col\" class=\"use\">Use</th><th scope=\"col\">Free</th></tr></thead>\n<tbody>\n")
 	for i := range bars {
 		first, last := i*each, min((i+1)*each, len(s.Groups))-1
 		name := strconv.Itoa(first)

@@ -66,8 +66,12 @@ func (b *pageWriter) marks(all []segment, top, high int) {
 		for near < len(marks) && marks[near].x-marks[i].x < apart {
 			// Strokes over each other, and closer than can be seen, are one.
 			if m := marks[near]; m.x+m.wide > drawn {
-				b.addf(`<rect class="mark" x="%s" y="%d" width="%s" height="%d"/>`, percent(m.x), top-8, percent(max(m.wide, 15)), high+8)
-				drawn = max(m.x+m.wide, m.x+15)
+				width := "4" // pixels
+				if m.wide >= fullWidth/100 {
+					width = percent(m.wide)
+				}
+				b.addf(`<rect class="mark" x="%s" y="%d" width="%s" height="%d"/>`, percent(m.x), top-8, width, high+8)
+				drawn = m.x + max(m.wide, 15)
 			}
 			near++
 		}

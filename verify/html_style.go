@@ -28,7 +28,7 @@ const pageStyle = `
 --goodbg:#e2f3e6;--badbg:#fbe4e4;--warnbg:#fdf0d8;--root:#1d5fa8;--onroot:#fff;--part:#5d6672;--mark:#c2105a;
 --us:#22252b;--ub:#8f5fc9;--ui:#d9a4e6;--uj:#e8933a;--ud:#f0d25a;--uf:#3f84d6;--un:#fff;--ink:#1b1d21}
 @media (prefers-color-scheme:dark){:root{--bg:#15171b;--fg:#e8e9eb;--soft:#a9afb9;--line:#444a54;--card:#1f2228;--good:#7bdc96;--bad:#ff9a9a;--warn:#f5c374;
---goodbg:#14301d;--badbg:#3b1a1d;--warnbg:#37290f;--root:#3f7fca;--onroot:#fff;--part:#69727f;--mark:#ff76b0;
+--goodbg:#14301d;--badbg:#3b1a1d;--warnbg:#37290f;--root:#2f6db8;--onroot:#fff;--part:#69727f;--mark:#ff76b0;
 --us:#eceef2;--ub:#a47be0;--ui:#c78fd6;--uj:#d9822b;--ud:#d8b93a;--uf:#3f84d6;--un:#22262d;--ink:#0b0c0e}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--fg);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;overflow-wrap:anywhere}
@@ -55,6 +55,7 @@ th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bo
 thead th{color:var(--soft);font-size:.85rem}
 .n{font-variant-numeric:tabular-nums;white-space:nowrap}
 .no,.disk tbody th{font-weight:700}
+.files thead th{white-space:nowrap}
 .where{display:block;color:var(--soft);font-size:.85rem}
 .files td:last-child{min-width:13rem}
 details{margin:.75rem 0}
@@ -87,16 +88,21 @@ svg{display:block;overflow:visible}
 .legend svg{flex:none}
 .groups td,.groups th{vertical-align:middle;padding-top:.2rem;padding-bottom:.2rem;font-size:.85rem;line-height:1.3;border:0}
 .groups th{width:1%;white-space:nowrap}
+.groups td:nth-child(2){width:98%}
 .groups td.n,.groups thead th:last-child{width:1%;white-space:nowrap;padding-right:0;text-align:right}
+.groups .use{width:98%}
 .here{display:block;color:var(--mark);font-weight:600}
 @media (max-width:40rem){
 .files thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .files,.files tbody{display:block}
 .files tr{display:block;position:relative;padding:.5rem 0;border-bottom:1px solid var(--line)}
-.files td,.files th{display:block;border:0;padding:.1rem 0 .1rem 2rem}
+.files td,.files th{display:block;border:0;padding:.1rem 0 .1rem 1.4rem}
 .files .no{position:absolute;padding-left:0}
 details .files td,details .files th{padding-left:0}
+.files td:last-child::before{content:"Confirmed by";display:block;color:var(--soft);font-size:.85rem}
+.files code{font-size:.8em}
 .disk th,.disk td{font-size:.9rem}
+.disk td:last-child{white-space:normal}
 .legend{grid-template-columns:1fr}
 }
 @media print{:root{color-scheme:light}main{max-width:none;padding:0}tr,li{break-inside:avoid}h2{break-after:avoid}svg{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

@@ -4,13 +4,17 @@ package verify
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"html"
 	picture "image"
 	"image/png"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,7 +223,8 @@ func chromium(t *testing.T, args ...string) string {
 	testimage.Require(t, "chromium")
 	fixed := []string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--user-data-dir=" + t.TempDir()}
-	ctx := t.Context()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, "chromium", append(fixed, args...)...)
 	cmd.WaitDelay = 5 * time.Second
 	var errs bytes.Buffer
@@ -285,6 +290,31 @@ func TestThePageIsSeenInBothColorSchemes(t *testing.T) {
 				t.Errorf("brightness: dark %d, light %d, of 255", d, l)
 			}
 		})
+	}
+}
+
+// The page lies in a frame of a page that measures it: it lets no script in itself.
+func TestNothingIsWiderThanAPhone(t *testing.T) {
+	long := samplePage(16384)
+	endless := "/" + strings.Repeat("x", 250)
+	long.Image, long.Structure.Label, long.Disk.Parts[0].Type = endless, endless, endless
+	long.Disk.Size = 1 << 60
+	long.Report.Files = append(long.Report.Files, File{Path: endless, Kind: kindSymlink, Mode: "0777", UID: 1<<32 - 1, GID: 1<<32 - 1})
+	long.Report.Findings = []Finding{{Code: codeMissing, Severity: Error, Path: endless, Message: endless}}
+	var body strings.Builder
+	for _, p := range []*Page{wrongPage(), long} {
+		for _, width := range []int{390, 320} {
+			fmt.Fprintf(&body, `<iframe width="%d" height="900" style="border:0" onload="this.title='is '+this.contentDocument.documentElement.scrollWidth" srcdoc="%s"></iframe>`,
+				width, html.EscapeString(written(t, p)))
+		}
+	}
+	dom := chromium(t, "--dump-dom", pageFile(t, "frames.html", "<!DOCTYPE html>"+body.String()))
+	var got []string
+	for _, m := range regexp.MustCompile(`title="(is \d+)"`).FindAllStringSubmatch(dom, -1) {
+		got = append(got, m[1])
+	}
+	if want := []string{"is 390", "is 320", "is 390", "is 320"}; !slices.Equal(got, want) {
+		t.Errorf("widths %q, want %q", got, want)
 	}
 }
 
