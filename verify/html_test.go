@@ -340,3 +340,48 @@ func eachPixel(img picture.Image, do func(r, g, b uint32)) {
 		}
 	}
 }
+
+func TestThePageOfARealImageShowsWhereItsFilesAre(t *testing.T) {
+	d, want, _ := leakDisk(t)
+	root, size := d.root()
+	s, err := AuditStructure(t.Context(), root, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Contents(t.Context(), root, size, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := make([]string, len(want))
+	for i, e := range want {
+		paths[i] = e.Path
+	}
+	spans, _, err := d.placesOf(t.Context(), paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Page{Image: "x.img", Format: "raw", Verdict: "verified", Compared: "contents", Disk: d, Table: "mbr", Structure: s, Report: r, Places: map[string][][2]int64{}}
+	for path, runs := range spans {
+		for _, run := range runs {
+			p.Places[path] = append(p.Places[path], [2]int64{run.first, run.end - run.first})
+		}
+	}
+	text := written(t, p)
+	for path, runs := range p.Places {
+		block := uint64(runs[0][0]-d.Parts[1].Start) / uint64(s.BlockSize)
+		if says := fmt.Sprintf("%s</code><span class=\"where\">block %d in group ", path, block); !strings.Contains(text, says) {
+			t.Errorf("%q is missing", says)
+		}
+	}
+	for _, e := range want {
+		if e.Content != nil && e.Secret && strings.Contains(text, string(contentOf(t, e))) {
+			t.Errorf("the content of %s is in the page", e.Path)
+		}
+	}
+	if len(p.Places) == 0 || strings.Count(text, "▲ holds") == 0 || !strings.Contains(text, "Nothing is wrong") {
+		t.Error(text)
+	}
+	if dir := os.Getenv("PAGE_SCRATCH"); dir != "" {
+		os.WriteFile(dir, []byte(text), 0o644)
+	}
+}
