@@ -1,0 +1,367 @@
+package audit
+
+// This file decodes the superblock, all of it.
+
+import "fmt"
+
+const (
+	superblockOffset = 1024
+	superblockSize   = 1024
+	superMagic       = 0xEF53 // s_magic
+	maxLogBlockSize  = 6      // blocks of 64 KiB, EXT4_MAX_BLOCK_LOG_SIZE less 10
+	goodOldInodeSize = 128
+)
+
+// Bits of s_state and s_flags.
+const (
+	stateValid  = 0x1
+	stateErrors = 0x2
+
+	flagSignedHash   = 0x1
+	flagUnsignedHash = 0x2
+)
+
+// super is a superblock. Fields have the kernel's names less s_, halves are joined where the features say that the upper one counts.
+type super struct {
+	InodesCount          uint32
+	BlocksCount          uint64
+	RBlocksCount         uint64
+	FreeBlocksCount      uint64
+	FreeInodesCount      uint32
+	FirstDataBlock       uint32
+	LogBlockSize         uint32
+	LogClusterSize       uint32
+	BlocksPerGroup       uint32
+	ClustersPerGroup     uint32
+	InodesPerGroup       uint32
+	Mtime, Wtime         uint64 // with the upper eight bits
+	MntCount             uint16
+	MaxMntCount          uint16
+	Magic                uint16
+	State                uint16
+	Errors               uint16
+	MinorRevLevel        uint16
+	Lastcheck            uint64
+	Checkinterval        uint32
+	CreatorOS            uint32
+	RevLevel             uint32
+	DefResuid, DefResgid uint16
+	FirstIno             uint32
+	InodeSize            uint16
+	BlockGroupNr         uint16
+	FeatureCompat        uint32
+	FeatureIncompat      uint32
+	FeatureRoCompat      uint32
+	UUID                 [16]byte
+	VolumeName           [16]byte
+	LastMounted          [64]byte
+	AlgorithmUsage       uint32
+	PreallocBlocks       uint8
+	PreallocDirBlocks    uint8
+	ReservedGDTBlocks    uint16
+	JournalUUID          [16]byte
+	JournalInum          uint32
+	JournalDev           uint32
+	LastOrphan           uint32
+	HashSeed             [4]uint32
+	DefHashVersion       uint8
+	JnlBackupType        uint8
+	DescSize             uint16
+	DefaultMountOpts     uint32
+	FirstMetaBg          uint32
+	MkfsTime             uint64
+	JnlBlocks            [17]uint32
+	MinExtraIsize        uint16
+	WantExtraIsize       uint16
+	Flags                uint32
+	RaidStride           uint16
+	MMPInterval          uint16
+	MMPBlock             uint64
+	RaidStripeWidth      uint32
+	LogGroupsPerFlex     uint8
+	ChecksumType         uint8
+	EncryptionLevel      uint8
+	KbytesWritten        uint64
+	SnapshotInum         uint32
+	SnapshotID           uint32
+	SnapshotRBlocksCount uint64
+	SnapshotList         uint32
+	ErrorCount           uint32
+	FirstErrorTime       uint64
+	FirstErrorIno        uint32
+	FirstErrorBlock      uint64
+	FirstErrorLine       uint32
+	LastErrorTime        uint64
+	LastErrorIno         uint32
+	LastErrorLine        uint32
+	LastErrorBlock       uint64
+	QuotaInums           [3]uint32 // users, groups, projects
+	OverheadClusters     uint32
+	BackupBgs            [2]uint32
+	EncryptAlgos         [4]uint8
+	EncryptPwSalt        [16]byte
+	LpfIno               uint32
+	ChecksumSeed         uint32
+	Encoding             uint16
+	EncodingFlags        uint16
+	OrphanFileInum       uint32
+	Checksum             uint32
+
+	raw []byte // all 1024 bytes
+
+	// Derived, once the fields were found possible.
+	blockSize      int    // bytes
+	inodeSize      int    // bytes
+	descSize       int    // bytes, as it counts
+	clusterRatio   uint32 // blocks a cluster
+	clusterShift   uint32 // log2 of that
+	groupCount     uint32
+	itableBlocks   uint32 // blocks of a group's inode table
+	descBlocks     uint32 // blocks of all descriptors
+	metadataCsum   bool
+	groupCsum      bool   // metadata_csum or uninit_bg: descriptors have a checksum, and what they say of uninitialised parts counts
+	csumSeed       uint32 // where the checksums of all but the superblock start
+	firstInode     uint32 // the first that is not reserved
+	inodesPerBlock int
+	descsPerBlock  uint32
+}
+
+func (s *super) hasCompat(bit uint32) bool   { return s.FeatureCompat&bit != 0 }
+func (s *super) hasIncompat(bit uint32) bool { return s.FeatureIncompat&bit != 0 }
+func (s *super) hasRoCompat(bit uint32) bool { return s.FeatureRoCompat&bit != 0 }
+
+// parseSuper decodes the 1024 bytes of a superblock and derives nothing.
+func parseSuper(raw []byte) *super {
+	c := &cursor{raw}
+	s := &super{raw: raw}
+	s.InodesCount = c.u32()
+	blocks, rBlocks, freeBlocks := c.u32(), c.u32(), c.u32()
+	s.FreeInodesCount = c.u32()
+	s.FirstDataBlock = c.u32()
+	s.LogBlockSize = c.u32()
+	s.LogClusterSize = c.u32()
+	s.BlocksPerGroup = c.u32()
+	s.ClustersPerGroup = c.u32()
+	s.InodesPerGroup = c.u32()
+	mtime, wtime := c.u32(), c.u32()
+	s.MntCount = c.u16()
+	s.MaxMntCount = c.u16()
+	s.Magic = c.u16()
+	s.State = c.u16()
+	s.Errors = c.u16()
+	s.MinorRevLevel = c.u16()
+	lastcheck := c.u32()
+	s.Checkinterval = c.u32()
+	s.CreatorOS = c.u32()
+	s.RevLevel = c.u32()
+	s.DefResuid = c.u16()
+	s.DefResgid = c.u16()
+	s.FirstIno = c.u32()
+	s.InodeSize = c.u16()
+	s.BlockGroupNr = c.u16()
+	s.FeatureCompat = c.u32()
+	s.FeatureIncompat = c.u32()
+	s.FeatureRoCompat = c.u32()
+	copy(s.UUID[:], c.bytes(16))
+	copy(s.VolumeName[:], c.bytes(16))
+	copy(s.LastMounted[:], c.bytes(64))
+	s.AlgorithmUsage = c.u32()
+	s.PreallocBlocks = c.u8()
+	s.PreallocDirBlocks = c.u8()
+	s.ReservedGDTBlocks = c.u16()
+	copy(s.JournalUUID[:], c.bytes(16))
+	s.JournalInum = c.u32()
+	s.JournalDev = c.u32()
+	s.LastOrphan = c.u32()
+	for i := range s.HashSeed {
+		s.HashSeed[i] = c.u32()
+	}
+	s.DefHashVersion = c.u8()
+	s.JnlBackupType = c.u8()
+	s.DescSize = c.u16()
+	s.DefaultMountOpts = c.u32()
+	s.FirstMetaBg = c.u32()
+	mkfsTime := c.u32()
+	for i := range s.JnlBlocks {
+		s.JnlBlocks[i] = c.u32()
+	}
+	blocksHi, rBlocksHi, freeBlocksHi := c.u32(), c.u32(), c.u32() // at 0x150
+	s.MinExtraIsize = c.u16()
+	s.WantExtraIsize = c.u16()
+	s.Flags = c.u32()
+	s.RaidStride = c.u16()
+	s.MMPInterval = c.u16()
+	s.MMPBlock = c.u64()
+	s.RaidStripeWidth = c.u32()
+	s.LogGroupsPerFlex = c.u8()
+	s.ChecksumType = c.u8()
+	s.EncryptionLevel = c.u8()
+	c.skip(1) // s_reserved_pad
+	s.KbytesWritten = c.u64()
+	s.SnapshotInum = c.u32()
+	s.SnapshotID = c.u32()
+	s.SnapshotRBlocksCount = c.u64()
+	s.SnapshotList = c.u32()
+	s.ErrorCount = c.u32()
+	firstError := c.u32()
+	s.FirstErrorIno = c.u32()
+	s.FirstErrorBlock = c.u64()
+	c.skip(32) // s_first_error_func
+	s.FirstErrorLine = c.u32()
+	lastError := c.u32()
+	s.LastErrorIno = c.u32()
+	s.LastErrorLine = c.u32()
+	s.LastErrorBlock = c.u64()
+	c.skip(32 + 64) // s_last_error_func, s_mount_opts
+	s.QuotaInums[0], s.QuotaInums[1] = c.u32(), c.u32()
+	s.OverheadClusters = c.u32()
+	s.BackupBgs[0], s.BackupBgs[1] = c.u32(), c.u32()
+	copy(s.EncryptAlgos[:], c.bytes(4))
+	copy(s.EncryptPwSalt[:], c.bytes(16))
+	s.LpfIno = c.u32()
+	s.QuotaInums[2] = c.u32()
+	s.ChecksumSeed = c.u32()
+	s.Wtime = wide(wtime, uint32(c.u8()))
+	s.Mtime = wide(mtime, uint32(c.u8()))
+	s.MkfsTime = wide(mkfsTime, uint32(c.u8()))
+	s.Lastcheck = wide(lastcheck, uint32(c.u8()))
+	s.FirstErrorTime = wide(firstError, uint32(c.u8()))
+	s.LastErrorTime = wide(lastError, uint32(c.u8()))
+	c.skip(2) // s_first_error_errcode, s_last_error_errcode
+	s.Encoding = c.u16()
+	s.EncodingFlags = c.u16()
+	s.OrphanFileInum = c.u32()
+	c.skip(94 * 4) // s_reserved
+	s.Checksum = c.u32()
+
+	s.BlocksCount, s.RBlocksCount, s.FreeBlocksCount = uint64(blocks), uint64(rBlocks), uint64(freeBlocks)
+	if s.hasIncompat(incompat64bit) {
+		s.BlocksCount, s.RBlocksCount, s.FreeBlocksCount = wide(blocks, blocksHi), wide(rBlocks, rBlocksHi), wide(freeBlocks, freeBlocksHi)
+	}
+	return s
+}
+
+// superChecksum computes s_checksum, the last field, over all before it.
+func superChecksum(raw []byte) uint32 { return crc32c(crcStart, raw[:superblockSize-4]) }
+
+// derive computes what follows from the fields. An error is a field with which no check gets anywhere.
+func (s *super) derive() error {
+	s.firstInode, s.inodeSize = s.FirstIno, int(s.InodeSize)
+	if s.RevLevel == 0 { // EXT4_GOOD_OLD_REV
+		s.firstInode, s.inodeSize = 11, goodOldInodeSize
+	}
+	if s.LogBlockSize > maxLogBlockSize {
+		return fmt.Errorf("s_log_block_size is %d, more than %d", s.LogBlockSize, maxLogBlockSize)
+	}
+	s.blockSize = 1024 << s.LogBlockSize
+	// EXT4_MAX_CLUSTER_LOG_SIZE: a cluster has at most 1 GiB.
+	if s.LogClusterSize < s.LogBlockSize || s.LogClusterSize > 19 || !s.hasRoCompat(roCompatBigalloc) && s.LogClusterSize != s.LogBlockSize {
+		return fmt.Errorf("s_log_cluster_size is %d with blocks of %d bytes", s.LogClusterSize, s.blockSize)
+	}
+	s.clusterShift = s.LogClusterSize - s.LogBlockSize
+	s.clusterRatio = 1 << s.clusterShift
+	s.descSize = 32
+	if s.hasIncompat(incompat64bit) {
+		s.descSize = int(s.DescSize)
+	}
+	if err := s.checkSizes(); err != nil {
+		return err
+	}
+	groups := (s.BlocksCount - uint64(s.FirstDataBlock) + uint64(s.BlocksPerGroup) - 1) / uint64(s.BlocksPerGroup)
+	if groups*uint64(s.InodesPerGroup) != uint64(s.InodesCount) {
+		return fmt.Errorf("%d inodes in %d groups of %d", s.InodesCount, groups, s.InodesPerGroup)
+	}
+	s.groupCount = uint32(groups) // fits: it divides InodesCount
+	s.inodesPerBlock = s.blockSize / s.inodeSize
+	s.itableBlocks = uint32((uint64(s.InodesPerGroup)*uint64(s.inodeSize) + uint64(s.blockSize) - 1) / uint64(s.blockSize))
+	s.descsPerBlock = uint32(s.blockSize / s.descSize)
+	s.descBlocks = (s.groupCount + s.descsPerBlock - 1) / s.descsPerBlock
+	s.metadataCsum = s.hasRoCompat(roCompatMetadataCsum)
+	s.groupCsum = s.metadataCsum || s.hasRoCompat(roCompatGdtCsum)
+	switch {
+	case s.hasIncompat(incompatCsumSeed):
+		s.csumSeed = s.ChecksumSeed
+	default:
+		s.csumSeed = crc32c(crcStart, s.UUID[:])
+	}
+	switch {
+	case s.RevLevel != 0 && (s.FirstIno < 11 || s.FirstIno > s.InodesCount):
+		return fmt.Errorf("s_first_ino is %d, of %d inodes", s.FirstIno, s.InodesCount)
+	case s.hasIncompat(incompatMetaBg) && s.FirstMetaBg > s.descBlocks:
+		return fmt.Errorf("s_first_meta_bg is %d, of %d blocks of descriptors", s.FirstMetaBg, s.descBlocks)
+	}
+	return nil
+}
+
+// checkSizes looks at the fields that say how much of something there is.
+func (s *super) checkSizes() error {
+	bits := uint32(8 * s.blockSize)   // of a bitmap, which is one block
+	maxClusters := min(bits, 1<<16-8) // EXT2_MAX_CLUSTERS_PER_GROUP
+	firstData := s.FirstDataBlock     // the superblock's block
+	powerOf2 := func(n int) bool { return n&(n-1) == 0 }
+	switch {
+	case s.inodeSize < goodOldInodeSize || s.inodeSize > s.blockSize || !powerOf2(s.inodeSize):
+		return fmt.Errorf("inodes of %d bytes", s.InodeSize)
+	case !powerOf2(int(s.DescSize)) || s.DescSize > 1024 || s.hasIncompat(incompat64bit) && s.DescSize < 64:
+		return fmt.Errorf("group descriptors of %d bytes", s.DescSize)
+	case s.ClustersPerGroup < 8 || s.ClustersPerGroup > maxClusters || s.ClustersPerGroup%8 != 0 ||
+		uint64(s.BlocksPerGroup) != uint64(s.ClustersPerGroup)<<s.clusterShift:
+		return fmt.Errorf("%d blocks and %d clusters in a group, and a bitmap has %d bits", s.BlocksPerGroup, s.ClustersPerGroup, bits)
+	case s.BlocksCount == 0 || uint64(s.FirstDataBlock) >= s.BlocksCount || s.BlocksCount > 1<<48:
+		return fmt.Errorf("%d blocks", s.BlocksCount)
+	case s.LogBlockSize == 0 && s.clusterRatio == 1 && firstData != 1 || (s.LogBlockSize != 0 || s.clusterRatio != 1) && firstData != 0:
+		return fmt.Errorf("s_first_data_block is %d with blocks of %d bytes", firstData, s.blockSize)
+	case s.RBlocksCount > s.BlocksCount/2:
+		return fmt.Errorf("%d of %d blocks are reserved", s.RBlocksCount, s.BlocksCount)
+	case int(s.ReservedGDTBlocks) > s.blockSize/4:
+		return fmt.Errorf("%d blocks are reserved for descriptors", s.ReservedGDTBlocks)
+	case s.LogGroupsPerFlex > 31:
+		return fmt.Errorf("s_log_groups_per_flex is %d", s.LogGroupsPerFlex)
+	}
+	perBlock := uint32(s.blockSize / s.inodeSize)
+	maxInodes := min(uint64(perBlock)*uint64(s.BlocksPerGroup-4), 1<<16-uint64(perBlock), uint64(bits))
+	if s.InodesPerGroup < perBlock || uint64(s.InodesPerGroup) > maxInodes || s.InodesPerGroup%8 != 0 {
+		return fmt.Errorf("%d inodes in a group", s.InodesPerGroup)
+	}
+	return nil
+}
+
+// clusterOf returns the cluster that holds a block. They are counted from the first group's first on, as in the bitmaps.
+func (s *super) clusterOf(b uint64) uint64 { return (b - uint64(s.FirstDataBlock)) >> s.clusterShift }
+
+// clusterCount is how many there are.
+func (s *super) clusterCount() uint64 { return s.clusterOf(s.BlocksCount-1) + 1 }
+
+// groupClusters says how many a group has.
+func (s *super) groupClusters(g uint32) uint32 {
+	return uint32(min(uint64(s.ClustersPerGroup), s.clusterCount()-uint64(g)*uint64(s.ClustersPerGroup)))
+}
+
+// validBlock says whether a block may be pointed to.
+func (s *super) validBlock(b uint64) bool {
+	return b >= uint64(s.FirstDataBlock) && b < s.BlocksCount
+}
+
+// validInode says whether there is an inode of that number.
+func (s *super) validInode(ino uint32) bool { return ino != 0 && ino <= s.InodesCount }
+
+// groupStart returns the first block of a group, and groupBlocks how many it has.
+func (s *super) groupStart(g uint32) uint64 {
+	return uint64(s.FirstDataBlock) + uint64(g)*uint64(s.BlocksPerGroup)
+}
+
+func (s *super) groupBlocks(g uint32) uint32 {
+	return uint32(min(uint64(s.BlocksPerGroup), s.BlocksCount-s.groupStart(g)))
+}
+
+// groupOfBlock and groupOfInode say where something lies; both want valid numbers.
+func (s *super) groupOfBlock(b uint64) uint32 {
+	return uint32((b - uint64(s.FirstDataBlock)) / uint64(s.BlocksPerGroup))
+}
+
+func (s *super) groupOfInode(ino uint32) uint32 { return (ino - 1) / s.InodesPerGroup }
+
+// inodeSeed is where the checksums of what belongs to an inode start.
+func (s *super) inodeSeed(ino, generation uint32) uint32 {
+	return crc32cU32(crc32cU32(s.csumSeed, ino), generation)
+}

@@ -1,0 +1,97 @@
+package audit
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"boringboot/internal/testimage"
+)
+
+// TestSuperblockFields has debugfs write each field and reads it back.
+func TestSuperblockFields(t *testing.T) {
+	path := testimage.Ext4(t, testimage.Options{StorePaths: -1, Size: 8 << 20, Inodes: 64})
+	for _, x := range []struct {
+		field string
+		value uint64
+		get   func(*super) uint64
+	}{
+		{"inodes_count", 0x01020304, func(s *super) uint64 { return uint64(s.InodesCount) }},
+		{"blocks_count", 0x0102030405, func(s *super) uint64 { return s.BlocksCount }},
+		{"r_blocks_count", 0x0102030406, func(s *super) uint64 { return s.RBlocksCount }},
+		{"free_blocks_count", 0x0102030407, func(s *super) uint64 { return s.FreeBlocksCount }},
+		{"free_inodes_count", 0x01020305, func(s *super) uint64 { return uint64(s.FreeInodesCount) }},
+		{"first_data_block", 7, func(s *super) uint64 { return uint64(s.FirstDataBlock) }},
+		{"clusters_per_group", 0x8001, func(s *super) uint64 { return uint64(s.ClustersPerGroup) }},
+		{"inodes_per_group", 0x4002, func(s *super) uint64 { return uint64(s.InodesPerGroup) }},
+		{"mtime", 0x50000001, func(s *super) uint64 { return s.Mtime }},
+		{"mkfs_time", 0x50000003, func(s *super) uint64 { return s.MkfsTime }},
+		{"lastcheck", 0x50000004, func(s *super) uint64 { return s.Lastcheck }},
+		{"mnt_count", 513, func(s *super) uint64 { return uint64(s.MntCount) }},
+		{"max_mnt_count", 514, func(s *super) uint64 { return uint64(s.MaxMntCount) }},
+		{"state", 2, func(s *super) uint64 { return uint64(s.State) }},
+		{"errors", 3, func(s *super) uint64 { return uint64(s.Errors) }},
+		{"checkinterval", 0x01000001, func(s *super) uint64 { return uint64(s.Checkinterval) }},
+		{"creator_os", 1, func(s *super) uint64 { return uint64(s.CreatorOS) }},
+		{"def_resuid", 77, func(s *super) uint64 { return uint64(s.DefResuid) }},
+		{"def_resgid", 78, func(s *super) uint64 { return uint64(s.DefResgid) }},
+		{"first_ino", 12, func(s *super) uint64 { return uint64(s.FirstIno) }},
+		{"reserved_gdt_blocks", 300, func(s *super) uint64 { return uint64(s.ReservedGDTBlocks) }},
+		{"journal_inum", 9, func(s *super) uint64 { return uint64(s.JournalInum) }},
+		{"journal_dev", 0x0801, func(s *super) uint64 { return uint64(s.JournalDev) }},
+		{"last_orphan", 12, func(s *super) uint64 { return uint64(s.LastOrphan) }},
+		{"def_hash_version", 2, func(s *super) uint64 { return uint64(s.DefHashVersion) }},
+		{"jnl_backup_type", 0, func(s *super) uint64 { return uint64(s.JnlBackupType) }},
+		{"default_mount_opts", 0x0C, func(s *super) uint64 { return uint64(s.DefaultMountOpts) }},
+		{"first_meta_bg", 5, func(s *super) uint64 { return uint64(s.FirstMetaBg) }},
+		{"min_extra_isize", 28, func(s *super) uint64 { return uint64(s.MinExtraIsize) }},
+		{"want_extra_isize", 24, func(s *super) uint64 { return uint64(s.WantExtraIsize) }},
+		{"flags", 2, func(s *super) uint64 { return uint64(s.Flags) }},
+		{"raid_stride", 16, func(s *super) uint64 { return uint64(s.RaidStride) }},
+		{"mmp_interval", 17, func(s *super) uint64 { return uint64(s.MMPInterval) }},
+		{"mmp_block", 0x1122334455, func(s *super) uint64 { return s.MMPBlock }},
+		{"raid_stripe_width", 18, func(s *super) uint64 { return uint64(s.RaidStripeWidth) }},
+		{"log_groups_per_flex", 4, func(s *super) uint64 { return uint64(s.LogGroupsPerFlex) }},
+		{"error_count", 3, func(s *super) uint64 { return uint64(s.ErrorCount) }},
+		{"first_error_ino", 4, func(s *super) uint64 { return uint64(s.FirstErrorIno) }},
+		{"first_error_block", 5, func(s *super) uint64 { return s.FirstErrorBlock }},
+		{"last_error_line", 6, func(s *super) uint64 { return uint64(s.LastErrorLine) }},
+		{"last_error_block", 7, func(s *super) uint64 { return s.LastErrorBlock }},
+		{"usr_quota_inum", 3, func(s *super) uint64 { return uint64(s.QuotaInums[0]) }},
+		{"grp_quota_inum", 4, func(s *super) uint64 { return uint64(s.QuotaInums[1]) }},
+		{"prj_quota_inum", 20, func(s *super) uint64 { return uint64(s.QuotaInums[2]) }},
+		{"overhead_clusters", 21, func(s *super) uint64 { return uint64(s.OverheadClusters) }},
+		{"backup_bgs[0]", 22, func(s *super) uint64 { return uint64(s.BackupBgs[0]) }},
+		{"backup_bgs[1]", 23, func(s *super) uint64 { return uint64(s.BackupBgs[1]) }},
+		{"lpf_ino", 24, func(s *super) uint64 { return uint64(s.LpfIno) }},
+		{"checksum_seed", 0x01020307, func(s *super) uint64 { return uint64(s.ChecksumSeed) }},
+		{"encoding", 1, func(s *super) uint64 { return uint64(s.Encoding) }},
+		{"orphan_file_inum", 25, func(s *super) uint64 { return uint64(s.OrphanFileInum) }},
+	} {
+		t.Run(x.field, func(t *testing.T) {
+			image, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := t.TempDir() + "/image"
+			if err := os.WriteFile(changed, image, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			value := fmt.Sprint(x.value)
+			switch x.field {
+			case "mtime", "mkfs_time", "lastcheck":
+				value = "@" + value
+			case "def_hash_version":
+				value = "tea"
+			}
+			testimage.DebugfsWrite(t, changed, 0, "set_super_value "+x.field+" "+value)
+			image, err = os.ReadFile(changed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := x.get(parseSuper(image[superblockOffset:][:superblockSize])); got != x.value {
+				t.Errorf("got %#x, want %#x", got, x.value)
+			}
+		})
+	}
+}
