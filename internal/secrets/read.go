@@ -1,8 +1,4 @@
-// Trees: the four formats read into sops' tree.
-//
-// sops has packages for this (stores/yaml, stores/json, …), and they are what tree_test.go compares these functions with. They are
-// not imported because they link sops' configuration, and through it the clients of two object stores: 23 MB and 5 ms at each
-// start of a program that may run for 20 ms. What a tree means (metadata, which values are encrypted, the MAC) stays with sops.
+// Reading: the formats but YAML read into trees as sops' own packages for them do, which read_test.go compares these functions with.
 package secrets
 
 import (
@@ -12,24 +8,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/stores"
 	"gopkg.in/ini.v1"
 )
 
-// metadataOptions is how a format holds sops' metadata, whose values nest.
-func (f Format) metadataOptions() stores.MetadataOpts {
-	switch f {
-	case Dotenv:
-		return stores.MetadataOpts{Flatten: stores.MetadataFlattenFull}
-	case INI:
-		return stores.MetadataOpts{Flatten: stores.MetadataFlattenBelowTop, EscapeNewlines: true}
-	}
-	return stores.MetadataOpts{Flatten: stores.MetadataFlattenNone}
-}
-
 // read parses a text. Errors name a line at most, never what is on it.
-func (f Format) read(data []byte) (sops.TreeBranches, error) {
+func (f Format) read(data []byte) ([]branch, error) {
 	switch f {
 	case JSON:
 		return readJSON(data)
@@ -41,13 +24,8 @@ func (f Format) read(data []byte) (sops.TreeBranches, error) {
 	return readYAML(data)
 }
 
-// comment is a comment in a mapping: sops lets one decide whether what follows it is encrypted.
-func comment(text string, inline bool) sops.TreeItem {
-	return sops.TreeItem{Key: sops.Comment{Value: text, Inline: inline}}
-}
-
 // readJSON reads one JSON object. json.Valid refuses nesting beyond 10,000 levels, and so bounds what follows.
-func readJSON(data []byte) (sops.TreeBranches, error) {
+func readJSON(data []byte) ([]branch, error) {
 	if !json.Valid(data) {
 		var v any
 		var syntax *json.SyntaxError
@@ -62,11 +40,11 @@ func readJSON(data []byte) (sops.TreeBranches, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, ok := v.(sops.TreeBranch)
+	b, ok := v.(branch)
 	if !ok {
 		return nil, errors.New("its json is not an object")
 	}
-	return sops.TreeBranches{b}, nil
+	return []branch{b}, nil
 }
 
 func jsonValue(d *json.Decoder) (any, error) {
@@ -94,7 +72,7 @@ func jsonValue(d *json.Decoder) (any, error) {
 }
 
 func jsonObject(d *json.Decoder) (any, error) {
-	var b sops.TreeBranch
+	var b branch
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
@@ -104,7 +82,7 @@ func jsonObject(d *json.Decoder) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		b = append(b, sops.TreeItem{Key: key, Value: v})
+		b = append(b, item{key, v})
 	}
 	_, err := d.Token()
 	return b, err
@@ -124,11 +102,11 @@ func jsonArray(d *json.Decoder) (any, error) {
 }
 
 // readDotenv reads lines NAME=value, in which \n stands for a line feed: sops' notion of the format, without quotes.
-func readDotenv(data []byte) (sops.TreeBranches, error) {
-	var b sops.TreeBranch
+func readDotenv(data []byte) ([]branch, error) {
+	var b branch
 	for i, line := range strings.Split(string(data), "\n") {
 		if text, ok := strings.CutPrefix(line, "#"); ok {
-			b = append(b, comment(text, false))
+			b = append(b, item{key: comment(text)})
 			continue
 		}
 		if line == "" {
@@ -138,40 +116,40 @@ func readDotenv(data []byte) (sops.TreeBranches, error) {
 		if !ok {
 			return nil, fmt.Errorf("it is not dotenv (line %d has no =)", i+1)
 		}
-		b = append(b, sops.TreeItem{Key: name, Value: strings.ReplaceAll(value, `\n`, "\n")})
+		b = append(b, item{name, strings.ReplaceAll(value, `\n`, "\n")})
 	}
-	return sops.TreeBranches{b}, nil
+	return []branch{b}, nil
 }
 
 // readINI reads sections of keys, the first of which may go without a name and is then called DEFAULT.
-func readINI(data []byte) (sops.TreeBranches, error) {
+func readINI(data []byte) ([]branch, error) {
 	file, err := ini.LoadSources(ini.LoadOptions{AllowNonUniqueSections: true}, data)
 	if err != nil {
 		return nil, errors.New("it is not ini")
 	}
-	var b sops.TreeBranch
+	var b branch
 	for _, s := range file.Sections() {
-		var items sops.TreeBranch
+		var items branch
 		if s.Comment != "" {
-			items = append(items, comment(iniComment(s.Comment), false))
+			items = append(items, item{key: iniComment(s.Comment)})
 		}
 		for _, k := range s.Keys() {
-			items = append(items, sops.TreeItem{Key: k.Name(), Value: k.Value()})
+			items = append(items, item{k.Name(), k.Value()})
 			if k.Comment != "" {
-				items = append(items, comment(iniComment(k.Comment), false))
+				items = append(items, item{key: iniComment(k.Comment)})
 			}
 		}
-		b = append(b, sops.TreeItem{Key: s.Name(), Value: items})
+		b = append(b, item{s.Name(), items})
 	}
-	return sops.TreeBranches{b}, nil
+	return []branch{b}, nil
 }
 
-func iniComment(text string) string {
+func iniComment(text string) comment {
 	if strings.HasPrefix(text, ";") {
-		return strings.TrimLeft(text, "; ")
+		return comment(strings.TrimLeft(text, "; "))
 	}
 	if strings.HasPrefix(text, "#") {
-		return strings.TrimLeft(text, "# ")
+		return comment(strings.TrimLeft(text, "# "))
 	}
-	return text
+	return comment(text)
 }
