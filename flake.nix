@@ -52,6 +52,7 @@
           pkgs.dosfstools
           pkgs.e2fsprogs
           pkgs.gettext # envsubst
+          pkgs.gnupg
           pkgs.gzip
           pkgs.mtools
           pkgs.openssh
