@@ -125,6 +125,7 @@ func (b *pageWriter) bar(all []segment) {
 	const top, high = 30, 44
 	b.add(`<svg class="bar" width="100%" height="`, strconv.Itoa(top+high+1), `" role="img" aria-labelledby="bar"><title id="bar">`)
 	b.addf("%s</title>\n", fmt.Sprintf("The disk from its first byte to its last: %s", counted(len(all), "part")))
+	var labels []string // above the marks, so that they can be read
 	for _, s := range all {
 		class, label := "gap", ""
 		if s.part >= 0 {
@@ -142,10 +143,11 @@ func (b *pageWriter) bar(all []segment) {
 			room = 1500
 		}
 		if label != "" && s.wide >= room {
-			b.addf(`<text class="on" x="%s" y="%d">%s</text>`, percent(s.x+s.wide/2), top+high/2+5, label)
+			labels = append(labels, fmt.Sprintf(`<text class="on" x="%s" y="%d">%s</text>`+"\n", percent(s.x+s.wide/2), top+high/2+5, escaped(label)))
 		}
 		b.add("\n")
 	}
 	b.marks(all, top, high)
+	b.add(labels...)
 	b.add("</svg>\n")
 }

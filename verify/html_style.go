@@ -73,7 +73,7 @@ svg{display:block;overflow:visible}
 .bar .gap{fill:url(#t-gap);stroke:var(--line)}
 .bar .mark{fill:var(--mark);stroke:var(--bg)}
 .bar text{font-size:13px;text-anchor:middle}
-.bar .on{fill:var(--onroot)}
+.bar .on{fill:var(--onroot);stroke:#000;stroke-opacity:.45;stroke-width:3;paint-order:stroke}
 .bar .label{fill:var(--fg);font-weight:700}
 .bar .first{text-anchor:start}
 .bar .last{text-anchor:end}

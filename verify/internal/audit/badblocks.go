@@ -152,7 +152,7 @@ func (l *badBlocks) judgeSystem(b uint64) {
 		d := &c.groups[g]
 		switch {
 		case b == d.BlockBitmap || b == d.InodeBitmap:
-			c.report(CodeBadBlocksInode, l.o, "block %d, which is bad, holds a bitmap of group %d", b, g)
+			c.report(CodeBadBlocksInode, groupObject(g), "its bitmap is in block %d, which is on the list of bad blocks", b)
 			return
 		case b >= d.InodeTable && b < d.InodeTable+uint64(s.itableBlocks):
 			// e2fsck passes over the inodes there, and finds names of them, or bits in the bitmap, that it cannot account for.

@@ -43,11 +43,21 @@ func (w *worker) fault(format string, args ...any) {
 // claim claims blocks for the inode in hand. Who claims more than there is has claimed something twice already.
 func (w *worker) claim(b, n uint64) {
 	k := &w.contents
-	if k.claimed > 2*w.c.sb.BlocksCount {
+	if k.claimed > w.plenty() {
 		return
 	}
 	k.claimed += n
 	w.c.claim(k.in.ino, b, n)
+}
+
+// plenty is more blocks than all files together can have, unless they share some.
+func (w *worker) plenty() uint64 { return 2 * w.c.sb.BlocksCount }
+
+// addRun notes a run of a directory.
+func (w *worker) addRun(r run) {
+	if k := &w.contents; k.claimed <= w.plenty() {
+		k.runs = append(k.runs, r)
+	}
 }
 
 // enter says whether a block of a map is to be gone into: always the first time; after that as long as the audit has time for it,
@@ -117,7 +127,7 @@ func (w *worker) handOn() {
 			return
 		}
 		d.inline = append(slices.Clone(in.Block), value...) // with damaged attributes: the inode's part alone
-	} else {
+	} else if uint64(c.dirRuns.Add(int64(len(k.runs)))) <= w.plenty() {
 		d.runs = slices.Clone(k.runs)
 	}
 	c.addDirectory(d)

@@ -165,7 +165,7 @@ func (w *worker) checkExtent(r run, in span) bool {
 		if k.last+1 < r.logical {
 			w.fault("a directory with a hole before logical block %d", r.logical)
 		}
-		k.runs = append(k.runs, r)
+		w.addRun(r)
 	}
 	if w.misaligned(r.physical, r.logical) {
 		w.fault("logical block %d is mapped to block %d, which is at another place of its cluster", r.logical, r.physical)

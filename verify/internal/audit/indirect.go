@@ -123,7 +123,7 @@ func (w *worker) settle() {
 	}
 	k.pending = run{}
 	if k.dir {
-		k.runs = append(k.runs, p)
+		w.addRun(p)
 	}
 	if k.in.ino != resizeInode {
 		if !w.sameCluster(p.physical, p.logical) {

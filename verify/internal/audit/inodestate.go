@@ -12,6 +12,7 @@ type inodeState struct {
 	nodesOnce sync.Once
 	nodes     *bitset      // blocks of maps that were gone into
 	again     atomic.Int64 // bytes of those that were gone into once more
+	dirRuns   atomic.Int64 // runs of all directories
 
 	attributes attributeBlocks
 	ea         eaInodes

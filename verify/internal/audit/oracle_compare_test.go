@@ -35,6 +35,7 @@ type verdicts struct {
 	took     time.Duration
 	// allocated is what was allocated meanwhile, by others, too: no less than what the audit took.
 	allocated uint64
+	named     map[audit.Object]bool // what e2fsck names; nil where that was not looked for
 }
 
 func (v verdicts) fsckClean() bool { return v.code == 0 }

@@ -3,7 +3,6 @@ package audit_test
 // This file reads what e2fsck says for the objects that it names, and holds our findings' objects against them.
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,6 +42,9 @@ var namings = []naming{
 // In lists of differences a number stands behind a sign: "+12", "-(12--17)".
 var differences = regexp.MustCompile(`[-+]\(?(\d+)`)
 
+// maxLines are enough to see what the damage is about.
+const maxLines = 100
+
 // objects are what e2fsck names.
 func (l *layout) objects(out string) map[audit.Object]bool {
 	named := map[audit.Object]bool{}
@@ -52,7 +54,11 @@ func (l *layout) objects(out string) map[audit.Object]bool {
 			named[audit.Object{Kind: audit.Group, Number: l.groupOf(n)}] = true
 		}
 	}
+	lines := 0
 	for line := range strings.Lines(out) {
+		if lines++; lines > maxLines {
+			break
+		}
 		if strings.HasPrefix(line, "e2fsck ") || strings.HasPrefix(line, "Pass ") || strings.HasPrefix(line, "audit:") ||
 			strings.HasPrefix(line, "Warning: skipping journal recovery") {
 			continue
@@ -88,11 +94,16 @@ func (l *layout) objects(out string) map[audit.Object]bool {
 	return named
 }
 
+var blockNumber = regexp.MustCompile(`block (\d+)`)
+
 func (l *layout) groupOf(block uint64) uint64 { return (block - uint64(l.first)) / uint64(l.perGroup) }
 
 // sameObject says whether one of our errors is about something that e2fsck names. Where e2fsck names nothing there is nothing to compare.
 func (v verdicts) sameObject(l *layout) bool {
-	named := l.objects(v.fsck)
+	named := v.named
+	if named == nil {
+		named = l.objects(v.fsck)
+	}
 	if len(named) == 0 || v.err != nil {
 		return true
 	}
@@ -112,8 +123,8 @@ func (v verdicts) sameObject(l *layout) bool {
 			return true
 		}
 		// A block that belongs to somebody: the sentence has its number.
-		for n := range named {
-			if n.Kind == audit.Block && regexp.MustCompile(fmt.Sprintf(`block %d\b`, n.Number)).MatchString(f.Message) {
+		for _, m := range blockNumber.FindAllStringSubmatch(f.Message, -1) {
+			if n, err := strconv.ParseUint(m[1], 10, 64); err == nil && named[audit.Object{Kind: audit.Block, Number: n}] {
 				return true
 			}
 		}

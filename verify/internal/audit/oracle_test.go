@@ -132,6 +132,9 @@ func compare(t *testing.T, s *subject, rnd *rand.Rand, blows []blow, tally *tall
 	}
 	if changed {
 		v := judge(t, s.path, s.data, audit.Options{Workers: 1 + rnd.IntN(2)})
+		if v.code > 0 {
+			v.named = s.objects(v.fsck)
+		}
 		tally.add(s, blows, v)
 	}
 	if err := s.heal(); err != nil {
@@ -227,6 +230,9 @@ func (y *tally) add(s *subject, blows []blow, v verdicts) {
 // prove notes for which codes the damage is a proof, in the form that oracle_mutation_test.go has.
 func (y *tally) prove(s *subject, b blow, v verdicts) {
 	t := s.targets[b.target]
+	if len(v.findings) > 30 { // there are too many others
+		return
+	}
 	for _, code := range v.decisive(s.layout) {
 		y.proofs[code] = append(y.proofs[code], fmt.Sprintf("{%q, %q, %q, %q, %q, %v},", code, s.name, t.structure, t.field, b.how, b.sealed))
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 )
 
 const (
@@ -82,17 +83,61 @@ func (w *worker) attributeFault(in *inode, code Code, err error) {
 }
 
 // attribute looks for an attribute by its full name, in the inode and in its block, and returns the value, which is valid until the
-// next block is read. Lists that are damaged before the attribute is found are an error; found says whether there is one.
+// next one is looked for. Lists that are damaged are an error, wherever in them the attribute is; found says whether there is one.
 func (w *worker) attribute(in *inode, name string) (value []byte, found bool, err error) {
-	get := func(e attributeEntry, v []byte) error {
+	err = w.inodeList(in, func(e attributeEntry, v []byte) error {
 		if !found && fullNameIs(e, name) {
-			value, found = append(w.value[:0], v...), true
-			w.value = value
+			w.value = append(w.value[:0], v...)
+			value, found = w.value, true
 		}
 		return nil
+	})
+	if b := w.c.sb.acl(in); b != 0 && err == nil {
+		var kept *attributeValues
+		if kept, err = w.valuesInBlock(in, b); err == nil && !found {
+			value, found = kept.of[name]
+		}
 	}
-	err = w.eachAttribute(in, get)
 	return value, found && err == nil, err
+}
+
+// soughtAttributes are all that attribute is asked for.
+var soughtAttributes = [...]string{"system.data", "c"}
+
+// attributeValues are what is kept of a block of attributes: many inodes may share it, and each asks.
+type attributeValues struct {
+	once sync.Once
+	err  error
+	of   map[string][]byte
+}
+
+// valuesInBlock reads a block of attributes, or remembers it.
+func (w *worker) valuesInBlock(in *inode, b uint64) (*attributeValues, error) {
+	c := w.c
+	c.attributes.mu.Lock()
+	if c.attributes.values == nil {
+		c.attributes.values = map[uint64]*attributeValues{}
+	}
+	kept := c.attributes.values[b]
+	if kept == nil {
+		kept = &attributeValues{}
+		c.attributes.values[b] = kept
+	}
+	c.attributes.mu.Unlock()
+	kept.once.Do(func() {
+		kept.err = w.blockList(in, b, func(e attributeEntry, v []byte) error {
+			for _, name := range soughtAttributes {
+				if _, found := kept.of[name]; !found && fullNameIs(e, name) {
+					if kept.of == nil {
+						kept.of = map[string][]byte{}
+					}
+					kept.of[name] = bytes.Clone(v)
+				}
+			}
+			return nil
+		})
+	})
+	return kept, kept.err
 }
 
 // fullNameIs compares as strings are compared in C: a NUL ends a name.
@@ -105,23 +150,25 @@ func fullNameIs(e attributeEntry, name string) bool {
 	return bytes.Equal(got, rest)
 }
 
-// eachAttribute hands out all attributes of an inode, with the value where it is in the list. What is damaged is an error.
-func (w *worker) eachAttribute(in *inode, visit func(e attributeEntry, value []byte) error) error {
-	c, s := w.c, w.c.sb
-	if extra := int(in.ExtraIsize); extra >= 2 && s.inodeSize > goodOldInodeSize+extra+4 {
-		if extra&3 != 0 {
-			return badAttributes("i_extra_isize is %d", extra)
-		}
-		if area := in.raw[goodOldInodeSize+extra:]; binary.LittleEndian.Uint32(area) == attributeMagic {
-			if err := w.readList(in, area[4:], area[4:], visit); err != nil {
-				return err
-			}
-		}
-	}
-	b := s.acl(in)
-	if b == 0 {
+// inodeList reads the list in the inode, if there is one.
+func (w *worker) inodeList(in *inode, visit func(e attributeEntry, value []byte) error) error {
+	extra := int(in.ExtraIsize)
+	if extra < 2 || w.c.sb.inodeSize <= goodOldInodeSize+extra+4 {
 		return nil
 	}
+	if extra&3 != 0 {
+		return badAttributes("i_extra_isize is %d", extra)
+	}
+	area := in.raw[goodOldInodeSize+extra:]
+	if binary.LittleEndian.Uint32(area) != attributeMagic {
+		return nil
+	}
+	return w.readList(in, area[4:], area[4:], visit)
+}
+
+// blockList reads the list in a block.
+func (w *worker) blockList(in *inode, b uint64, visit func(e attributeEntry, value []byte) error) error {
+	c := w.c
 	if !c.validBlock(b) {
 		return badAttributes("block %d of attributes is not there", b)
 	}
@@ -132,7 +179,7 @@ func (w *worker) eachAttribute(in *inode, visit func(e attributeEntry, value []b
 	switch {
 	case binary.LittleEndian.Uint32(block) != attributeMagic || binary.LittleEndian.Uint32(block[8:]) != 1:
 		return badAttributes("the header of block %d of attributes is damaged", b)
-	case !s.attributeSumOK(b, block):
+	case !c.sb.attributeSumOK(b, block):
 		return badAttributes("the checksum of block %d of attributes is wrong", b)
 	}
 	return w.readList(in, block[attributeHeader:], block, visit)

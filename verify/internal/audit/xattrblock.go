@@ -11,8 +11,9 @@ import (
 
 // attributeBlocks are those that were met.
 type attributeBlocks struct {
-	mu   sync.Mutex
-	list map[uint64]*attributeBlock
+	mu     sync.Mutex
+	list   map[uint64]*attributeBlock
+	values map[uint64]*attributeValues
 }
 
 // attributeBlock is one of them.
