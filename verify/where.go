@@ -71,6 +71,25 @@ func (d *Disk) placesOf(ctx context.Context, paths []string) (map[string][]span,
 	return places, inodes, ctx.Err()
 }
 
+// Places finds where the files of the report lie on the disk, for a page to draw: runs of a first byte and a length in bytes.
+func (d *Disk) Places(ctx context.Context, r *Report) (map[string][][2]int64, error) {
+	var paths []string
+	for _, f := range r.Files {
+		paths = append(paths, f.Path)
+	}
+	spans, _, err := d.placesOf(ctx, paths)
+	if err != nil {
+		return nil, err
+	}
+	places := map[string][][2]int64{}
+	for path, list := range spans {
+		for _, s := range list {
+			places[path] = append(places[path], [2]int64{s.first, s.end - s.first})
+		}
+	}
+	return places, nil
+}
+
 // locator says in words where a byte is.
 type locator struct {
 	d         *Disk

@@ -3,10 +3,12 @@ package main
 // This file does the work: gather what is wanted, open the image, find the root, judge it.
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 
+	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/manifest"
@@ -46,6 +48,9 @@ func audit(ctx context.Context, o settings) error {
 		return err
 	}
 	res.fill(report, err)
+	if pageErr := j.page(ctx, report); pageErr != nil {
+		return fmt.Errorf("--html: %w", pageErr)
+	}
 	if showErr := present(o, res, report); showErr != nil {
 		return fmt.Errorf("writing the result: %w", showErr)
 	}
@@ -64,6 +69,28 @@ type judgement struct {
 	want     *wanted
 	res      *result
 	original *diskimage.Image // nil without --before
+	disk     *verify.Disk     // once the root was found
+}
+
+// page writes the report as a page, where one was asked for. What the files' places tell is that of the image itself: damage that keeps
+// them from being found is among the findings.
+func (j *judgement) page(ctx context.Context, report *verify.Report) error {
+	if j.o.html == "" {
+		return nil
+	}
+	p := &verify.Page{Image: j.res.Image, Format: j.res.Format, Verdict: j.res.Verdict, Compared: j.res.Compared,
+		Disk: j.disk, Table: j.res.Root.Table, Structure: j.res.Structure, Report: report}
+	if places, err := j.disk.Places(ctx, report); err == nil {
+		p.Places = places
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := p.WriteHTML(&b); err != nil {
+		return err
+	}
+	return atomicfile.Write(j.o.html, b.Bytes(), 0o644)
 }
 
 // judge finds the root file system and has everything judged that was asked for.
@@ -72,7 +99,7 @@ func (j *judgement) judge(ctx context.Context, img *diskimage.Image) (*verify.Re
 	if err != nil {
 		return nil, err
 	}
-	j.res.Root = *root
+	j.res.Root, j.disk = *root, disk
 	section := img.Section(disk.Parts[disk.Root].Start, disk.Parts[disk.Root].Size)
 	report := verify.NewReport()
 	if !j.o.structureOnly {

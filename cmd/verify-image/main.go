@@ -23,6 +23,7 @@ func main() {
 type settings struct {
 	image, secrets string
 	before         string // the original, for --before
+	html           string // where the page goes
 	structureOnly  bool
 	contentsOnly   bool
 	manifest       options.Manifest
@@ -83,6 +84,7 @@ Exit codes: 0 verified; 1 the image is wrong (findings); 2 it could not be judge
 	o.manifest.Register(cmd, "what must be there")
 	cmd.Flags().StringVar(&o.secrets, "secrets", "", "compare every byte with what the SOPS `FILE` holds")
 	cmd.Flags().StringVar(&o.before, "before", "", "the `ORIGINAL` that the image was made from: whatever else was changed is an error")
+	cmd.Flags().StringVar(&o.html, "html", "", "write the report as a page to `FILE`: the disk drawn, the files, the findings")
 	cmd.Flags().BoolVar(&o.structureOnly, "structure-only", false, "audit the structure of the file system, and look for no files")
 	cmd.Flags().BoolVar(&o.contentsOnly, "contents-only", false, "read the files, and audit no more than what is on the way to them")
 	o.root.Register(cmd)
@@ -102,6 +104,8 @@ func (o *settings) check(cmd *cobra.Command) error {
 		return cli.Usage(cmd, "--contents-only does not go with --before, which looks at the whole image")
 	case cmd.Flags().Changed("before") && o.before == "":
 		return cli.Usage(cmd, "the original's name is empty")
+	case cmd.Flags().Changed("html") && o.html == "":
+		return cli.Usage(cmd, "the page's name is empty")
 	}
 	return nil
 }
