@@ -3,6 +3,7 @@ package audit
 // This file judges blocks of extended attributes, which several inodes may share: each once, and how many share it.
 
 import (
+	"cmp"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -19,7 +20,7 @@ type attributeBlocks struct {
 // attributeBlock is one of them.
 type attributeBlock struct {
 	once     sync.Once // it is judged by who meets it first
-	owner    uint32    // the lowest inode that has it: it is the one that is named
+	owner    turn      // whose turn comes first for e2fsck, of those that have it: that one is named
 	refs     uint32    // inodes that have it
 	refcount uint32    // h_refcount
 	sumBad   bool
@@ -57,26 +58,50 @@ func (w *worker) checkAttributeBlock(in *inode) (eaUse, bool) {
 		w.oddity(CodeXattr, "i_file_acl is %d, and there is no such block", b)
 		return eaUse{}, false
 	}
-	a := c.attributeBlock(in.ino, b)
+	a := c.attributeBlock(w.turn(in), b)
 	c.claimShared(in.ino, b)
 	a.once.Do(func() { w.judgeAttributeBlock(in, b, a) })
 	return eaUse{blocks: uint64(s.clusterRatio) + a.use.blocks, inodes: a.use.inodes}, true
 }
 
+// turn orders inodes as e2fsck comes to what they hold: group after group, and in a group first those by number whose map is in the
+// inode, then the others by where their indirect block is.
+type turn struct {
+	group    uint32
+	late     uint8
+	indirect uint32
+	ino      uint32
+}
+
+func (w *worker) turn(in *inode) turn {
+	t := turn{group: w.c.sb.groupOfInode(in.ino), ino: in.ino}
+	inside := in.has(flagExtents|flagInlineData) || in.isSymlink() && in.Size < iblockSize
+	if !inside && !w.c.special(in.ino) {
+		t.late, t.indirect = 1, binary.LittleEndian.Uint32(in.Block[directBlocks*4:])
+	}
+	return t
+}
+
+func (t turn) compare(u turn) int {
+	return cmp.Or(cmp.Compare(t.group, u.group), cmp.Compare(t.late, u.late), cmp.Compare(t.indirect, u.indirect), cmp.Compare(t.ino, u.ino))
+}
+
 // attributeBlock counts one more inode that has the block.
-func (c *checker) attributeBlock(ino uint32, b uint64) *attributeBlock {
+func (c *checker) attributeBlock(of turn, b uint64) *attributeBlock {
 	c.attributes.mu.Lock()
 	defer c.attributes.mu.Unlock()
 	a := c.attributes.list[b]
 	if a == nil {
-		a = &attributeBlock{owner: ino}
+		a = &attributeBlock{owner: of}
 		if c.attributes.list == nil {
 			c.attributes.list = map[uint64]*attributeBlock{}
 		}
 		c.attributes.list[b] = a
 	}
 	a.refs++
-	a.owner = min(a.owner, ino)
+	if of.compare(a.owner) < 0 {
+		a.owner = of
+	}
 	return a
 }
 
@@ -107,7 +132,7 @@ func (w *worker) judgeAttributeBlock(in *inode, b uint64, a *attributeBlock) {
 func (c *checker) finishXattrs() {
 	for _, b := range slices.Sorted(maps.Keys(c.attributes.list)) {
 		a := c.attributes.list[b]
-		o := inodeObject(a.owner)
+		o := inodeObject(a.owner.ino)
 		for _, problem := range a.problems {
 			c.report(CodeXattr, o, "block %d of attributes: %s", b, problem)
 		}
