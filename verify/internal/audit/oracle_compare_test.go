@@ -29,7 +29,7 @@ const (
 // verdicts are both.
 type verdicts struct {
 	fsck     string // what e2fsck says
-	code     int    // and its exit code; -1 where it was killed
+	code     int    // and its exit code; -1 where it crashed or came to no end
 	findings []audit.Finding
 	err      error
 	took     time.Duration
@@ -42,9 +42,7 @@ func (v verdicts) fsckClean() bool { return v.code == 0 }
 func (v verdicts) oursClean() bool {
 	return v.err == nil && !slices.ContainsFunc(v.findings, func(f audit.Finding) bool { return f.Severity == audit.Error })
 }
-
-// agree is true, too, where e2fsck has no verdict.
-func (v verdicts) agree() bool { return v.code < 0 || v.fsckClean() == v.oursClean() }
+func (v verdicts) agree() bool { return v.fsckClean() == v.oursClean() }
 
 // quietLine matches all that e2fsck -fn says of a file system without fault.
 var quietLine = regexp.MustCompile(`^(e2fsck \d\S* \(.*\)|Pass [1-5]: Checking .*|.*: \d+/\d+ files \(.*non-contiguous\), \d+/\d+ blocks)?\n?$`)
@@ -116,7 +114,7 @@ func ours(data []byte, o audit.Options) (list []audit.Finding, err error) {
 
 var errPanic = errors.New("panic")
 
-// fsck gives what e2fsck says, its beginning, and its exit code: -1 where it came to no end.
+// fsck gives what e2fsck says, its beginning, and its exit code: -1 where it came to no end, or crashed, which it only does on damage.
 func fsck(tb testing.TB, path string) (string, int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*tooLong)
 	defer cancel()

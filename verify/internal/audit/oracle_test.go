@@ -156,7 +156,7 @@ type tally struct {
 	mu            sync.Mutex
 	damages       int
 	clean         int // of e2fsck's mind
-	endless       int // e2fsck comes to no end
+	endless       int // e2fsck comes to no end, or crashes
 	disagree      int
 	warnings      int // of e2fsck, where we have none
 	single, other int // damages of one field that both complain of; those where the object is another
@@ -245,7 +245,7 @@ func (g *group) String() string {
 // judge fails the test for disagreements that are not listed, or too many.
 func (y *tally) judge(t *testing.T, excused []excuse, took time.Duration) {
 	agreement := 1 - float64(y.disagree)/float64(max(1, y.damages))
-	t.Logf("%d damaged images in %v (of which e2fsck finds %d clean and comes to no end with %d): verdicts agree on %.2f %%; of %d with one cause %d name another object; %d warnings of e2fsck's have none of ours beside them",
+	t.Logf("%d damaged images in %v (of which e2fsck finds %d clean and crashes or comes to no end with %d): verdicts agree on %.2f %%; of %d with one cause %d name another object; %d warnings of e2fsck's have none of ours beside them",
 		y.damages, took.Round(time.Second), y.clean, y.endless, 100*agreement, y.single, y.other, y.warnings)
 	t.Logf("an audit allocated %d MiB at most; the slowest took %v: %s", y.memory>>20, y.slowest.Round(time.Millisecond), y.slowestLine)
 	if agreement < wantAgreement {
