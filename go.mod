@@ -149,5 +149,5 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 )
 
-// The real one links net/http for a logger that is silenced: third_party/zap says more.
-replace go.uber.org/zap => ./third_party/zap
+// The real one links net/http for a logger that is silenced: internal/nozap says more.
+replace go.uber.org/zap => ./internal/nozap
