@@ -19,6 +19,9 @@ import (
 
 // A kernel that replays a log has the journal's inode in memory as it was before, and does not let files have its blocks.
 func TestWhatACutLeavesFreeTheKernelCanGiveToFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow")
+	}
 	for _, c := range largeCuts {
 		if c.name != "as mke2fs makes them" && !strings.HasPrefix(c.name, "indirect blocks") && c.name != "clusters of 8 blocks" {
 			continue

@@ -85,6 +85,9 @@ func TestAnUpdateThatNeedsMoreLogThanThereIsSpaceIsRefused(t *testing.T) {
 
 // A write that fails leaves something that can be recovered, all of the update or nothing of it; before the commit what was there.
 func TestAFailingWriteOfALargeUpdateLeavesAllOrNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow")
+	}
 	for _, p := range []testimage.Profile{testimage.ProfileNamed("nixos-1k"), changed("no-checksums-1k", "^extent"), changed("nixos-1k", "meta_bg ^resize_inode")} {
 		o := testimage.Options{Profile: p, Size: 16 << 20}
 		if bytes.Contains([]byte(p.Features), []byte("meta_bg")) {
@@ -147,6 +150,9 @@ func TestAFailingWriteOfALargeUpdateLeavesAllOrNothing(t *testing.T) {
 
 // What a cut leaves of a longer log is used again, and what is left is no larger.
 func TestALargeUpdateAfterACutOfOne(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow")
+	}
 	for _, p := range []testimage.Profile{testimage.ProfileNamed("nixos-1k"), changed("no-checksums-1k", "^extent"), changed("nixos-1k", "bigalloc", "-C", "8192")} {
 		t.Run(p.Features, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,12 @@ import (
 // blocks of a transaction.
 func scattered(t *testing.T, o testimage.Options, n int) string {
 	t.Helper()
+	return scatteredOf(t, o, n, func(i int) int { return i % 3 * 300 })
+}
+
+// scatteredOf is scattered with sizes of the files in bytes.
+func scatteredOf(t *testing.T, o testimage.Options, n int, size func(i int) int) string {
+	t.Helper()
 	o.StorePaths = -1
 	if !slices.Contains(o.Profile.Args, "-J") {
 		o.Profile.Args = append(slices.Clone(o.Profile.Args), "-J", fmt.Sprintf("size=%d", o.Profile.BlockSize>>10)) // 1024 blocks
@@ -33,7 +39,7 @@ func scattered(t *testing.T, o testimage.Options, n int) string {
 				err = tx.Mkdir(fmt.Sprint(i/500), Attr{Mode: 0o755})
 			}
 			if err == nil {
-				err = tx.WriteFile(scatteredName(i), bytes.NewReader(pattern(i%3*300, 1)), Attr{Mode: 0o644})
+				err = tx.WriteFile(scatteredName(i), bytes.NewReader(pattern(size(i), 1)), Attr{Mode: 0o644})
 			}
 		}
 		return err

@@ -149,12 +149,14 @@ func (c *chain) step(p plan, sb format.Superblock) error {
 }
 
 func (c *chain) add(p plan, sb format.Superblock, j *journal, v *view) error {
-	s := superblocks{at: c.at, old: c.super, marked: c.v.superIn(c.super, sb, true), new: c.v.superIn(c.super, sb, false)}
+	_, off := c.v.superAt()
+	before := format.Superblock(c.super[off:][:format.SuperblockSize])
+	s := superblocks{at: c.at, old: c.super, marked: c.v.superIn(c.super, before, true), new: c.v.superIn(c.super, sb, false)}
 	i, found := slices.BinarySearchFunc(p.meta, c.at, func(c blocks.Change, at FSBlock) int { return cmp.Compare(c.Block, at) })
 	if !found {
 		p.meta = slices.Insert(p.meta, i, blocks.Change{})
 	}
-	p.meta[i] = blocks.Change{Block: c.at, Data: s.marked}
+	p.meta[i] = blocks.Change{Block: c.at, Data: c.v.superIn(c.super, sb, true)}
 	if err := j.prepare(v, p, c.now); err != nil {
 		return err
 	}
