@@ -63,6 +63,7 @@
         ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
           pkgs.btrfs-progs
           pkgs.cdrkit # genisoimage
+          pkgs.chromium
           pkgs.cryptsetup
           pkgs.f2fs-tools
           (pkgs.python3.withPackages (python: [ python.pygobject3 ])) # reads keyfiles with libnm

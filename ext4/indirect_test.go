@@ -149,7 +149,8 @@ func TestFilesAtTheBoundariesOfMaps(t *testing.T) {
 			path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 64 << 20, Inodes: 400, Stale: true})
 			testimage.Check(t, path, 0)
 			files := boundaryFiles(p.BlockSize)
-			tx := newTx(openImage(t, path).view, nil, writeTime)
+			fsys := openImage(t, path)
+			tx := newTx(fsys.view, fsys.cache, writeTime)
 			for name, c := range files { // 4 KiB blocks: the last boundary is beyond what i_blocks can count without huge_file
 				if uint64(c.Size()) > tx.maxBytes(strings.Contains(p.Features, ",extent")) {
 					delete(files, name)

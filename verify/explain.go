@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"boringboot/internal/manifest"
 	"boringboot/verify/internal/audit"
@@ -42,7 +43,13 @@ func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, 
 	if err != nil {
 		return nil, fmt.Errorf("changes: %w", err)
 	}
-	e.fsWas, e.fsIs = old.ro, now.ro
+	// What follows reads both disks whole: it takes as long as it takes.
+	if e.fsWas, err = openPatient(ctx, before); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBefore, err)
+	}
+	if e.fsIs, err = openPatient(ctx, after); err != nil {
+		return nil, fmt.Errorf("changes: %w", err)
+	}
 	if now.ro.FeatureIncompat&ext4ro.IncompatRecover != 0 {
 		e.unexplained("what the journal holds, which changes the file system when it is mounted")
 	}
@@ -108,6 +115,25 @@ func openWalker(ctx context.Context, d *Disk) (*reader, error) {
 	return r, err
 }
 
+// openPatient opens a disk's root without a budget; reading ends with ctx.
+func openPatient(ctx context.Context, d *Disk) (*ext4ro.FS, error) {
+	disk, size := d.root()
+	return ext4ro.Open(untilDone{ctx, disk}, size)
+}
+
+// untilDone reads until ctx is done.
+type untilDone struct {
+	ctx context.Context
+	r   io.ReaderAt
+}
+
+func (u untilDone) ReadAt(p []byte, off int64) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.ReadAt(p, off)
+}
+
 func (e *explainer) unexplained(format string, args ...any) {
 	if len(e.findings) >= maxUnexplained {
 		if e.more++; e.more > 1 {
@@ -143,7 +169,7 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 			if !allZero(now) {
 				e.unexplained("what is in free block %d, which a replaced file had", b)
 			}
-		default:
+		case had || !allZero(now): // cleared is what borrowed blocks are when they are given back
 			e.unexplained("a change in free block %d", b)
 		}
 		return nil
@@ -247,7 +273,8 @@ func (e *explainer) bitmap(o audit.Owner, b uint64, old, now []byte) {
 				ok = e.clusterExplained(block)
 			}
 			if !ok {
-				if e.fsWas.Uninitialised(o.Number, o.Use == audit.UseInodeBitmap) {
+				inodes := o.Use == audit.UseInodeBitmap
+				if e.fsWas.Uninitialised(o.Number, inodes) && !e.fsIs.Uninitialised(o.Number, inodes) {
 					return // it comes into being with the marks of all that the file system has in its group, which the audit compares
 				}
 				e.unexplained("a change of bit %d of block %d, a bitmap of group %d", bit, b, o.Number)
@@ -268,7 +295,7 @@ func lowestBit(b byte) int {
 // clusterExplained says whether one of the blocks of a cluster belongs to what may change, or did.
 func (e *explainer) clusterExplained(first uint64) bool {
 	for b := first; b < first+uint64(e.fsIs.ClusterBlocks); b++ {
-		if o, ok := e.is.owner(b); ok && (e.wanted[o.Number] || e.above[o.Number] || e.isQuota(o.Number)) {
+		if o, ok := e.is.owner(b); ok && isInodes(o.Use) && (e.wanted[o.Number] || e.above[o.Number] || e.isQuota(o.Number)) {
 			return true
 		}
 		if p, ok := e.was.owner(b); ok && isInodes(p.Use) && (e.replaced[p.Number] || e.above[p.Number]) {
@@ -292,6 +319,10 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 			continue
 		}
 		ino := uint32(first) + uint32(i)
+		if (b-o.Block)*perBlock+uint64(i) >= uint64(e.fsIs.InodesPerGroup) {
+			e.unexplained("a change behind the inode table of group %d", o.Number)
+			continue
+		}
 		switch {
 		case e.above[ino]:
 			if !ext4ro.SameButForContent(x, y) {
@@ -310,7 +341,7 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 			if !ext4ro.SameButForContent(x, y) {
 				e.unexplained("what was changed of inode %d, a quota file", ino)
 			}
-		case allZero(y) && ext4ro.Gone(x) || ext4ro.Gone(x) && ext4ro.Gone(y):
+		case allZero(y) && ext4ro.Gone(x):
 			// A table that was not initialised, in which others are made.
 		default:
 			l := &locator{d: e.after, structure: e.is}

@@ -24,18 +24,21 @@ func Leaks(ctx context.Context, d *Disk, structure *Structure, want []manifest.E
 	if err != nil || len(list) == 0 {
 		return findings, err
 	}
-	hits, more, err := newSearcher(list).search(ctx, d.Reader, d.Size)
-	if err != nil {
-		return nil, fmt.Errorf("leaks: %w", err)
-	}
-	if len(hits) == 0 {
-		return findings, nil
-	}
 	var paths []string
 	for _, e := range want {
 		paths = append(paths, e.Path)
 	}
 	places, _, err := d.placesOf(ctx, paths)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("leaks: %w", ctx.Err())
+	}
+	if err != nil {
+		places = nil // the audit tells what is damaged; wherever a secret is then, it is told
+	}
+	hits, more, err := newSearcher(list).search(ctx, d.Reader, d.Size, func(h hit) bool {
+		n := list[h.needle]
+		return inOwnFile(places, n, span{h.at, h.at + int64(len(n.bytes))})
+	})
 	if err != nil {
 		return nil, fmt.Errorf("leaks: %w", err)
 	}
@@ -43,9 +46,6 @@ func Leaks(ctx context.Context, d *Disk, structure *Structure, want []manifest.E
 	told, seen := map[string]int{}, map[string]bool{} // places of a secret; a secret at a place
 	for _, h := range hits {
 		n := list[h.needle]
-		if inOwnFile(places, n, span{h.at, h.at + int64(len(n.bytes))}) {
-			continue
-		}
 		message := fmt.Sprintf("%s is also %s", n.what, l.at(h.at))
 		if seen[message] {
 			continue // another piece of it

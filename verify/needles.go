@@ -26,6 +26,7 @@ const (
 	maxWhole    = 64  // bytes: a secret so short is looked for as a whole
 	windowEvery = 512 // bytes: of a longer one, a window at each sector, the least that a device writes
 	windowSize  = 32  // bytes
+	maxWindows  = 256 // of one secret
 	minDistinct = 8   // different bytes in a window, or it says too little to be a secret's
 	maxSecret   = 64 << 20
 )
@@ -104,15 +105,17 @@ func (m *needleMaker) plain(e *manifest.Entry, what string, secret []byte) {
 	case len(secret) <= maxWhole:
 		m.add(what, secret)
 	default:
+		every := max(windowEvery, len(secret)/maxWindows/windowEvery*windowEvery)
 		found := false
-		for at := 0; at+windowSize <= len(secret); at += windowEvery {
-			if w := secret[at : at+windowSize]; distinct(w) >= minDistinct {
+		for at := windowEvery; at+windowSize <= len(secret); at += every {
+			if w := secret[at : at+windowSize]; distinct(w) >= minDistinct && !bytes.Contains(w, []byte("-----")) {
 				m.add(what, w)
 				found = true
 			}
 		}
-		if !found {
-			m.add(what, secret[:maxWhole])
+		// A file's beginning may be that of many: of a short one, a window from its middle.
+		if at := (len(secret) - windowSize) / 2; !found {
+			m.add(what, secret[at:at+windowSize])
 		}
 	}
 }

@@ -65,7 +65,9 @@ func (s *searcher) find(b []byte, n int, found func(at, needle int)) {
 }
 
 // search looks for all needles in the size bytes of disk. Hits are in the order of the disk; more says that there are others.
-func (s *searcher) search(ctx context.Context, disk io.ReaderAt, size int64) (hits []hit, more bool, err error) {
+//
+// Where known says that a needle belongs to a place, that is no hit.
+func (s *searcher) search(ctx context.Context, disk io.ReaderAt, size int64, known func(hit) bool) (hits []hit, more bool, err error) {
 	if len(s.needles) == 0 {
 		return nil, false, nil
 	}
@@ -101,6 +103,9 @@ func (s *searcher) search(ctx context.Context, disk io.ReaderAt, size int64) (hi
 					return
 				}
 				s.find(b, searchChunk, func(at, needle int) {
+					if known(hit{from + int64(at), needle}) {
+						return
+					}
 					mu.Lock()
 					defer mu.Unlock()
 					if more = more || len(hits) >= maxHits; !more {

@@ -167,11 +167,25 @@ func identities(lines ...string) string {
 // named puts the file's name before what look says of it.
 func named(look func(file string) string) func(string) string {
 	return func(file string) string {
+		if holdsKey(file) {
+			return "it holds a key itself, where the name of a file belongs"
+		}
 		if why := look(file); why != "" {
 			return printable(file) + ": " + why
 		}
 		return ""
 	}
+}
+
+// holdsKey says whether what should be the name of a file is a key: it is not quoted then.
+func holdsKey(name string) bool {
+	upper := strings.ToUpper(name)
+	for _, mark := range []string{"AGE-SECRET-KEY-", "AGE-PLUGIN-", "PRIVATE KEY"} {
+		if strings.Contains(upper, mark) {
+			return true
+		}
+	}
+	return false
 }
 
 func identityFile(file string) string {

@@ -165,6 +165,7 @@ func TestWithoutTheRightIdentityTheErrorSaysWhatWasLookedAt(t *testing.T) {
 		{"one that is none", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY", marker) }, ErrNoIdentity, []string{"SOPS_AGE_KEY (it holds something that is no age identity)"}},
 		{"an empty one", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY", "") }, ErrNoIdentity, []string{"SOPS_AGE_KEY (it is empty)"}},
 		{"a file that is missing", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY_FILE", "/nowhere/key") }, ErrNoIdentity, []string{"SOPS_AGE_KEY_FILE (/nowhere/key: "}},
+		{"a key where the name of a file belongs", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY_FILE", marker) }, ErrNoIdentity, []string{"SOPS_AGE_KEY_FILE (it holds a key itself"}},
 		{"a file that holds none", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY_FILE", write(t, "k", []byte(marker))) }, ErrNoIdentity, []string{"k: it holds something that is no age identity)"}},
 		{"another one and a file that is missing", func(t *testing.T) {
 			t.Setenv("SOPS_AGE_KEY", newIdentity(t).String())

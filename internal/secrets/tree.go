@@ -32,8 +32,14 @@ func (l leaf) isComment() bool {
 	return ok
 }
 
+// maxLevels bounds mappings and lists within each other: each level has a path of its own.
+const maxLevels = 256
+
 // walk calls visit for each leaf below v, in order, and puts what it returns in the leaf's place.
 func walk(v any, path []string, comments [][]string, visit func(leaf) (any, error)) (any, error) {
+	if len(comments) > maxLevels {
+		return nil, errors.New("it nests too deep")
+	}
 	switch v := v.(type) {
 	case branch:
 		return v, walkBranch(v, path, comments, visit)

@@ -53,6 +53,7 @@
           "age"
           "btrfs-progs"
           "bzip2"
+          "chromium"
           "cdrkit"
           "cryptsetup"
           "dosfstools"

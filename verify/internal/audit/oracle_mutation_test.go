@@ -126,6 +126,8 @@ func (s *subject) proves(t *testing.T, p proof) bool {
 			}
 			missed := v.without(p.code)
 			switch {
+			case v.disagreement(s.layout, false) == alarms && missed.disagreement(s.layout, false) == overlooked:
+				return true // e2fsck mentions it and ends with 0, and we are stricter
 			case v.disagreement(s.layout, false) != "":
 			case slices.Contains(beyond, p):
 				if len(missed.findings) < len(v.findings) {

@@ -2,6 +2,11 @@
 
 package ext4ro
 
+import (
+	"maps"
+	"slices"
+)
+
 // Places gives where the content of a file lies, as pairs of a byte of the file system and a length in bytes; of the last block only as
 // much as belongs to the content. Data inside an inode are that inode.
 func (fs *FS) Places(ino uint32) ([][2]int64, error) {
@@ -33,6 +38,9 @@ func (fs *FS) Places(ino uint32) ([][2]int64, error) {
 	return places, nil
 }
 
+// maxPath is the longest path that the kernel takes (PATH_MAX).
+const maxPath = 4096
+
 // Names gives the path of each inode that a name leads to, one of them where it has several; at most limit. What cannot be read is left
 // out.
 func (fs *FS) Names(limit int) map[uint32]string {
@@ -52,7 +60,11 @@ func (fs *FS) Names(limit int) map[uint32]string {
 		if dir != RootIno {
 			prefix += "/"
 		}
-		for name, e := range d.names {
+		if len(prefix) > maxPath {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(d.names)) {
+			e := d.names[name]
 			if name == "." || name == ".." || names[e.ino] != "" || len(names) >= limit {
 				continue
 			}

@@ -40,7 +40,12 @@ func SameSuperblock(a, b []byte) bool {
 	} else if allZeros(a[0x194:0x19C]) { // s_error_count, s_first_error_time
 		fields = append(fields, field{firstErrorFunc + 28, firstErrorFunc + 32})
 	}
-	if !sameBut(a, b, append(fields, field{0x64, 0x68})) {
+	if !sameBut(a, b, append(fields, field{0x5C, 0x60}, field{0x64, 0x68})) {
+		return false
+	}
+	// s_feature_compat: ext_attr comes with the first attribute.
+	const compatExtAttr = 0x8
+	if x, y := (&cursor{a[0x5C:]}).u32(), (&cursor{b[0x5C:]}).u32(); x != y && x|compatExtAttr != y {
 		return false
 	}
 	// s_feature_ro_compat: large_file comes with the first large file.
