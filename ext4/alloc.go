@@ -12,13 +12,14 @@ import (
 
 // groupState is what a transaction knows of a group that it has looked for space in.
 type groupState struct {
-	descEdited bool // the descriptor is the transaction's own copy, and its checksum is to be set
+	desc format.GroupDesc // the transaction's own copy, whose checksum is to be set; nil while it is unchanged
 
 	// Block bitmap. A bit is a cluster.
 	taken bitmap // what may not be allocated: clusters in use, and those the transaction has freed (see release)
 	meta  []metaRange
 	bits  bitmap // the bitmap itself as it will be; nil while it is unchanged
 	space freeSpace
+	kept  bool // taken has more than the bitmap: it is not to be forgotten
 
 	// Inode bitmap.
 	inodesChecked bool
@@ -42,8 +43,8 @@ func (tx *Tx) group(g Group) *groupState {
 // editDesc gives a descriptor that may be changed.
 func (tx *Tx) editDesc(g Group) (format.GroupDesc, error) {
 	s := tx.group(g)
-	if s.descEdited {
-		return tx.desc(g)
+	if s.desc != nil {
+		return s.desc, nil
 	}
 	if _, err := tx.desc(g); err != nil {
 		return nil, err
@@ -53,19 +54,22 @@ func (tx *Tx) editDesc(g Group) (format.GroupDesc, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := format.GroupDesc(block[off:][:tx.descSize:tx.descSize])
-	tx.checked[g] = d
-	s.descEdited = true
-	return d, nil
+	known, err := tx.descBlock(g)
+	if err != nil {
+		return nil, err
+	}
+	known.data = block
+	s.desc = block[off:][:tx.descSize:tx.descSize]
+	return s.desc, nil
 }
 
 // sealGroups sets the checksums of the bitmaps and descriptors that have changed since it was called last.
 func (tx *Tx) sealGroups() {
 	for g, s := range tx.state {
-		if !s.descEdited {
+		d := s.desc
+		if d == nil {
 			continue
 		}
-		d := tx.checked[g]
 		if tx.metadataCsum && s.bits != nil {
 			d.SetBlockBitmapCsum(tx.blockBitmapSum(s.bits))
 		}
@@ -126,11 +130,7 @@ func (tx *Tx) loadBlocks(g Group) (*groupState, error) {
 	end := tx.groupClusters(g)
 	var taken bitmap
 	if tx.flags(d)&format.BGBlockUninit != 0 {
-		taken = make(bitmap, tx.blockSize)
-		for _, m := range meta {
-			taken.set(m.first, m.n)
-		}
-		taken.set(end, uint32(8*tx.blockSize)-end)
+		taken = tx.firstBitmap(g, meta)
 	} else {
 		block, err := tx.src.Block(d.BlockBitmap())
 		if err != nil {
@@ -153,6 +153,16 @@ func (tx *Tx) loadBlocks(g Group) (*groupState, error) {
 	return s, nil
 }
 
+// firstBitmap is the bitmap of a group that has none yet.
+func (tx *Tx) firstBitmap(g Group, meta []metaRange) bitmap {
+	b, end := make(bitmap, tx.blockSize), tx.groupClusters(g)
+	for _, m := range meta {
+		b.set(m.first, m.n)
+	}
+	b.set(end, uint32(8*tx.blockSize)-end)
+	return b
+}
+
 // setClusters marks n clusters of a group, from its cluster first on, as used or free. With n = 0 it only sees to it that the
 // bitmap is initialised.
 func (tx *Tx) setClusters(g Group, first, n uint32, use bool) error {
@@ -167,7 +177,7 @@ func (tx *Tx) setClusters(g Group, first, n uint32, use bool) error {
 	if s.bits == nil {
 		if tx.flags(d)&format.BGBlockUninit != 0 {
 			s.bits = tx.over.Fresh(d.BlockBitmap())
-			copy(s.bits, s.taken) // nothing was freed in it yet
+			copy(s.bits, tx.firstBitmap(g, s.meta))
 		} else if s.bits, err = tx.over.Edit(d.BlockBitmap()); err != nil {
 			return err
 		}

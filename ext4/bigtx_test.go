@@ -70,30 +70,6 @@ func TestALargeTransactionIsReplayed(t *testing.T) {
 
 func imageOf(tb testing.TB, path string) []byte { return newRecorder(tb, path).now }
 
-func TestATransactionLargerThanTheJournalIsRefused(t *testing.T) {
-	path := emptyImage(t, "no-checksums-1k", 16, 8000) // whose inode tables are in use from the first to the last inode
-	testimage.Check(t, path, 0)
-	r := newRecorder(t, path)
-	fsys, err := Open(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	update := func(tx *Tx) error {
-		for i := range 4500 {
-			if err := tx.Symlink("x", fmt.Sprintf("link-%d", i), Attr{}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	err = fsys.Update(update)
-	var noSpace *NoSpaceError
-	if !errors.As(err, &noSpace) || noSpace.Resource != "journal blocks" || noSpace.Needed <= noSpace.Free || len(r.log) != 0 {
-		t.Errorf("Update: %v, %d writes", err, len(r.log))
-	}
-	mustUpdate(t, openImage(t, path), update, WithoutJournal())
-}
-
 // What was free before is not in the transaction.
 func TestManyFilesFitIntoASmallJournal(t *testing.T) {
 	path := emptyImage(t, "nixos-1k", 32, 8000)

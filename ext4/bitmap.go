@@ -4,6 +4,7 @@ package ext4
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -12,13 +13,15 @@ type bitmap []byte
 func (b bitmap) get(i uint32) bool { return b[i/8]&(1<<(i%8)) != 0 }
 
 func (b bitmap) set(from, n uint32) {
-	for i := from; i < from+n; i++ {
-		if i%8 == 0 && from+n-i >= 8 {
-			b[i/8] = 0xFF
-			i += 7
-			continue
-		}
-		b[i/8] |= 1 << (i % 8)
+	end := from + n
+	for ; from < end && from%64 != 0; from++ {
+		b[from/8] |= 1 << (from % 8)
+	}
+	for ; end-from >= 64; from += 64 {
+		binary.LittleEndian.PutUint64(b[from/8:], math.MaxUint64)
+	}
+	for ; from < end; from++ {
+		b[from/8] |= 1 << (from % 8)
 	}
 }
 
@@ -56,11 +59,11 @@ func (b bitmap) next(value bool, from, end uint32) uint32 {
 
 // zeros counts the clear bits below end.
 func (b bitmap) zeros(end uint32) uint32 {
-	n := uint32(0)
-	for _, c := range b[:end/8] {
-		n += uint32(8 - bits.OnesCount8(c))
+	n, whole := uint32(0), end&^63
+	for i := uint32(0); i < whole; i += 64 {
+		n += uint32(64 - bits.OnesCount64(binary.LittleEndian.Uint64(b[i/8:])))
 	}
-	for i := end &^ 7; i < end; i++ {
+	for i := whole; i < end; i++ {
 		if !b.get(i) {
 			n++
 		}

@@ -126,7 +126,7 @@ func (tx *Tx) findWhole(home Group, at, want uint32) (g Group, first, n uint32, 
 
 // unload forgets a bitmap that nothing was taken from: what was found out of its free space is kept.
 func (tx *Tx) unload(g Group) {
-	if s := tx.state[g]; s.bits == nil {
+	if s := tx.state[g]; s.bits == nil && !s.kept {
 		s.taken, s.meta = nil, nil
 	}
 }

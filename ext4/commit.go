@@ -15,6 +15,7 @@ type plan struct {
 	data  []pending       // into blocks that are free until the metadata is there
 	fresh []blocks.Change // metadata, too, in ascending order
 	meta  []blocks.Change // into blocks that are in use, in ascending order
+	last  []blocks.Change // of meta, what is not to be written home before all else is
 	zero  []blockRun      // what was freed
 	log   []blockRun      // of the journal, to be scrubbed
 }
@@ -35,7 +36,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
-	if j == nil && !o.noJournal && !o.risk {
+	if j == nil && !o.noJournal && !o.risk && !o.rehearsal {
 		return errNoJournal
 	}
 	var log []blockRun
@@ -51,18 +52,21 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	if err != nil {
 		return err
 	}
-	p := plan{data: tx.data.all(), zero: joinRuns(tx.freed), log: log}
-	for _, c := range tx.over.Changes() {
-		if c.Fresh && !o.noJournal {
-			p.fresh = append(p.fresh, c)
-		} else {
-			p.meta = append(p.meta, c)
-		}
+	p := plan{meta: tx.over.Changes()}
+	if !o.noJournal {
+		p = divide(p.meta)
 	}
-	if j != nil {
-		if err := j.prepare(fsys.view, p, tx.now); err != nil {
-			return err
-		}
+	p.data, p.zero, p.log = tx.data.all(), joinRuns(tx.freed), log
+	var large *largeUpdate
+	switch {
+	case j == nil:
+	case j.holds(p):
+		err = j.prepare(fsys.view, p, tx.now)
+	default:
+		large, err = tx.enlarge(j, p, super)
+	}
+	if err != nil || o.rehearsal {
+		return err
 	}
 
 	fsys.mu.Lock()
@@ -77,6 +81,9 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 	switch {
 	case o.noJournal:
 		err = w.writeAll(p)
+	case large != nil:
+		super = large.steps[len(large.steps)-1].super
+		err = large.write(&w)
 	case j != nil:
 		err = w.writeJournaled(p, j, super)
 	default:
@@ -86,6 +93,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 		if w.touched {
 			fsys.failed = fmt.Errorf("an update of this file system broke off: %w", err)
 		}
+		fsys.cache.ForgetAll() // what has been taken back may be other than it was: the journal's superblock
 		return err
 	}
 	fsys.cache.ForgetAll()

@@ -128,6 +128,8 @@ func search(list []pending, b FSBlock) (int, bool) {
 
 func (d *fileData) Block(n FSBlock) ([]byte, error) { return d.over.Block(n) }
 
+func (d *fileData) Ahead(n FSBlock, count int) { d.cache.Ahead(n, count) }
+
 // Read is source's.
 func (d *fileData) Read(n FSBlock, b []byte) error {
 	if d.empty() && d.over.Len() == 0 {

@@ -40,7 +40,9 @@
 // log and the mark that recovery is needed; sync; write the commit block and let the log begin; sync; write the blocks home and clear what
 // was freed; sync; empty the log; sync; clear the mark; sync. A cut anywhere leaves all of it, which the kernel or e2fsck
 // completes from the log, or nothing. Blocks that were free are not in the transaction, so thousands of new files fit into a small
-// journal; what does not fit is refused, since in several transactions there would be moments with half of it. A file system without a journal has no
+// journal. What does not fit into its log is one transaction all the same: others before and after it lend the journal free blocks for
+// that time (largeupdate.go). It is refused, before anything is written, where there are too few of them. A cut may leave a journal that is
+// larger than it was. A file system without a journal has no
 // such protection: data first, then metadata. With WithoutJournal everything is written at once: for copies.
 //
 // # Reading order
@@ -51,5 +53,6 @@
 // orphans.go, recoverwrite.go; then tx.go and its operations in create.go, content.go, mknod.go, link.go, remove.go, removetree.go,
 // rename.go, truncate.go, dirwrite.go, unlink.go, slack.go, htreewrite.go, xattrset.go, extentwrite.go and indirectwrite.go over
 // clusters.go (what a file takes and gives back), orlov.go and blockalloc.go (where), alloc.go and inodealloc.go, the one place
-// where bitmaps and counters change; quota.go; last data.go, commit.go, journal.go, writer.go, scrub.go and mmp.go.
+// where bitmaps and counters change; quota.go; last data.go, commit.go, journal.go, journalgrow.go,
+// largeupdate.go, writer.go, scrub.go and mmp.go.
 package ext4

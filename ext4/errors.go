@@ -51,7 +51,7 @@ const journalBlocks = "journal blocks"
 
 func (e *NoSpaceError) Error() string {
 	if e.Resource == journalBlocks {
-		return fmt.Sprintf("the journal is too small for all this at once: %d blocks needed, it has %d", e.Needed, e.Free)
+		return fmt.Sprintf("the journal is too small for all this at once: %d blocks needed, there are %d", e.Needed, e.Free)
 	}
 	return fmt.Sprintf("%v: %d %s needed, %d free", ErrNoSpace, e.Needed, e.Resource, e.Free)
 }

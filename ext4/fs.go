@@ -131,12 +131,14 @@ func checkSuperblock(sb format.Superblock) error {
 // checkGroups verifies the descriptors, all where they are few, and the superblock's counts against theirs.
 func (v *view) checkGroups() error {
 	var blocks, inodes uint64
+	once := *v // which asks for each block of descriptors once
+	once.checked = newCheckedDescs()
 	g, end := Group(0), v.groups
 	if v.groups > eagerGroups {
 		end = firstGroups
 	}
 	for ; g < end; g++ {
-		d, err := v.desc(g)
+		d, err := once.desc(g)
 		if err != nil {
 			return err
 		}

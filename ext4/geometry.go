@@ -24,9 +24,10 @@ type geometry struct {
 	clusterBlocks  uint32 // blocks that one bit of a block bitmap stands for: a power of two, 1 without bigalloc
 	inodesPerGroup uint32
 	inodes         Ino
-	firstIno       Ino // the first that is not reserved
-	inodeSize      int // bytes
-	descSize       int // bytes
+	firstIno       Ino   // the first that is not reserved
+	inodeSize      int   // bytes
+	descSize       int   // bytes
+	descsPerBlock  Group // whose descriptors are in one block: with meta_bg a meta group
 	groups         Group
 	reservedGDT    uint32 // blocks kept behind the descriptors for growth
 	metaBG         bool   // descriptor blocks from firstMetaBG on are in the groups that they describe
@@ -130,6 +131,7 @@ func (g *geometry) check(sb format.Superblock) error {
 			return corruptf("superblock: s_desc_size %d", g.descSize)
 		}
 	}
+	g.descsPerBlock = Group(g.blockSize / g.descSize)
 	groups := (uint64(g.blocks-g.firstDataBlock) + uint64(g.blocksPerGroup) - 1) / uint64(g.blocksPerGroup)
 	if groups > 1<<32-1 || groups*uint64(g.inodesPerGroup) != uint64(g.inodes) {
 		return corruptf("superblock: s_inodes_count %d, but %d groups of %d inodes", g.inodes, groups, g.inodesPerGroup)
@@ -167,6 +169,9 @@ func (g *geometry) checkSize(size int64) error {
 
 // superAt is the superblock's block and its offset in it.
 func (g *geometry) superAt() (FSBlock, int) {
+	if g.blockSize > format.SuperblockOffset {
+		return 0, format.SuperblockOffset
+	}
 	return FSBlock(format.SuperblockOffset / g.blockSize), format.SuperblockOffset % g.blockSize
 }
 

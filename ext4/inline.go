@@ -110,6 +110,7 @@ func (tx *Tx) fillInline(n node, c fileContent) (bool, error) {
 	}
 	n.SetSize(uint64(c.size))
 	tx.seal(n)
+	tx.leavesTraces() // the log gets a copy of the inode, and so of the data
 	return true, nil
 }
 

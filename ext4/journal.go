@@ -35,6 +35,18 @@ func (v *view) openJournal() (*journal, error) {
 
 // readJournal reads the journal's superblock, whatever the log holds.
 func (v *view) readJournal() (*journal, node, error) {
+	j, n, err := v.findJournal()
+	if err != nil {
+		return nil, n, err
+	}
+	if err := v.checkMapped(n); err != nil {
+		return nil, n, fmt.Errorf("journal: %w", err)
+	}
+	return j, n, nil
+}
+
+// findJournal is readJournal for before a log is replayed, which may have the journal's own inode.
+func (v *view) findJournal() (*journal, node, error) {
 	ino := format.JournalIno
 	n, err := v.inode(ino)
 	if err != nil {
@@ -45,9 +57,6 @@ func (v *view) readJournal() (*journal, node, error) {
 	}
 	if n.Size()%uint64(v.blockSize) != 0 || n.Size()/uint64(v.blockSize) > uint64(v.blocks) {
 		return nil, n, corruptf("journal: inode %d has %d bytes", ino, n.Size())
-	}
-	if err := v.checkMapped(n); err != nil {
-		return nil, n, fmt.Errorf("journal: %w", err)
 	}
 	j := &journal{}
 	first, err := v.lookup(n, 0)
@@ -90,17 +99,25 @@ func (j *journal) mapUpTo(v *view, n node, count uint32) error {
 	}
 }
 
-// prepare lays a transaction into the log. Blocks that were freed are logged as zeros, so that they are cleared even if the
-// log is replayed; where they are more than half of the log has room for, they are left to be cleared behind the commit.
-func (j *journal) prepare(v *view, p plan, t format.Timestamp) error {
-	all := p.meta
-	zero := make([]byte, v.blockSize)
+// freed is how many blocks are to be cleared.
+func (p *plan) freed() uint64 {
 	count := uint64(0)
 	for _, r := range p.zero {
 		count += uint64(r.count)
 	}
-	if count <= uint64(j.Room()/2) && j.Needed(len(p.meta)+int(count)) <= j.Room() {
-		all = append([]blocks.Change(nil), p.meta...)
+	return count
+}
+
+// holds tells whether the log has room for a transaction as one.
+func (j *journal) holds(p plan) bool { return j.Needed(len(p.meta)) <= j.Room() }
+
+// prepare lays a transaction into the log. Blocks that were freed are logged as zeros, so that they are cleared even if the
+// log is replayed; where they are more than half of the log has room for, they are left to be cleared behind the commit.
+func (j *journal) prepare(v *view, p plan, t format.Timestamp) error {
+	all := slices.Concat(p.meta, p.last)
+	zero := make([]byte, v.blockSize)
+	count := p.freed()
+	if count <= uint64(j.Room()/2) && j.Needed(len(all)+int(count)) <= j.Room() {
 		for _, r := range p.zero {
 			for i := range r.count {
 				all = append(all, blocks.Change{Block: r.start + FSBlock(i), Data: zero})
@@ -151,7 +168,7 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 //
 //	write file data and new metadata into free blocks, the transaction into the empty log, and the mark that recovery is needed; sync
 //	write the commit block, and the journal's superblock that lets the log begin; sync: now the transaction is done
-//	write the blocks home and clear what was freed; sync
+//	write the blocks home and clear what was freed; sync; where the journal's own map changes, what has to follow it; sync
 //	empty the journal; sync
 //	clear the mark, and scrub the log if something was taken away; sync
 //
@@ -185,6 +202,11 @@ func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 	}
 	if err := w.writeHome(p); err != nil {
 		return err
+	}
+	if len(p.last) > 0 {
+		if err := w.writeHome(plan{meta: p.last}); err != nil {
+			return err
+		}
 	}
 	if err := j.write(w, 0, j.Emptied()); err != nil {
 		return err

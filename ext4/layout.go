@@ -28,12 +28,9 @@ func isPower(g, base Group) bool {
 	return g == 1
 }
 
-// descsPerBlock is the number of groups whose descriptors are in one block: with meta_bg a meta group.
-func (g *geometry) descsPerBlock() Group { return Group(g.blockSize / g.descSize) }
-
 // descBlocks is the number of blocks that all descriptors take.
 func (g *geometry) descBlocks() uint32 {
-	perBlock := uint64(g.descsPerBlock())
+	perBlock := uint64(g.descsPerBlock)
 	return uint32((uint64(g.groups) + perBlock - 1) / perBlock)
 }
 
@@ -48,7 +45,7 @@ func (g *geometry) plainDescBlocks() uint32 {
 // descAt is a descriptor's block and its offset in it (descriptor_loc). A meta group's descriptors are in its first group; its
 // second and last have copies, which the kernel leaves alone until it resizes.
 func (g *geometry) descAt(group Group) (FSBlock, int) {
-	perBlock := g.descsPerBlock()
+	perBlock := g.descsPerBlock
 	nr, off := group/perBlock, int(group%perBlock)*g.descSize
 	if uint32(nr) < g.plainDescBlocks() {
 		super, _ := g.superAt()
@@ -70,7 +67,7 @@ func (g *geometry) ownBlocks(group Group) uint32 {
 	if g.sparse(group) {
 		n++
 	}
-	perBlock := g.descsPerBlock()
+	perBlock := g.descsPerBlock
 	switch nr := uint32(group / perBlock); {
 	case !g.metaBG || nr < g.firstMetaBG:
 		if g.sparse(group) {

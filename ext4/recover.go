@@ -85,7 +85,7 @@ func newRecovery(dev Device, sb format.Superblock) (*recovery, error) {
 
 // replay reads the log.
 func (r *recovery) replay(v *view) error {
-	j, n, err := v.readJournal()
+	j, n, err := v.findJournal()
 	if err != nil {
 		return err
 	}

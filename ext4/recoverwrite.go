@@ -16,7 +16,7 @@ import (
 func (fsys *FS) commitRecovery(o updateOptions) error {
 	fsys.mu.Lock()
 	defer fsys.mu.Unlock()
-	if !fsys.recovery.pending {
+	if !fsys.recovery.pending || o.rehearsal {
 		return nil
 	}
 	if err := fsys.checkUnchanged(); err != nil {

@@ -21,18 +21,26 @@ func (v *view) logRuns(j *journal) ([]blockRun, error) {
 	if err := j.mapUpTo(v, n, j.Length); err != nil {
 		return nil, err
 	}
+	return j.between(j.First, j.Length), nil
+}
+
+// between is where some of the journal's blocks are, which are mapped.
+func (j *journal) between(first, behind uint32) []blockRun {
 	var list []blockRun
 	for _, r := range j.runs {
-		from, end := max(uint64(r.block), uint64(j.First)), min(uint64(r.block)+uint64(r.count), uint64(j.Length))
+		from, end := max(uint64(r.block), uint64(first)), min(uint64(r.block)+uint64(r.count), uint64(behind))
 		if from < end {
 			list = append(list, blockRun{r.start + FSBlock(from-uint64(r.block)), uint32(end - from)})
 		}
 	}
-	return list, nil
+	return list
 }
 
 // scrub zeroes what is not zeros in runs of blocks. It does not sync.
 func (w *writer) scrub(runs []blockRun) error {
+	if len(runs) == 0 {
+		return nil
+	}
 	buf := make([]byte, max(w.blockSize, chunkBytes))
 	for _, r := range runs {
 		for r.count > 0 {

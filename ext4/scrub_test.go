@@ -100,6 +100,24 @@ func TestAnUpdateThatOnlyAddsLeavesTheLogAlone(t *testing.T) {
 	testimage.Fsck(t, path, 0)
 }
 
+// Data that are kept in an inode are in one place when the update is done: the log's copy of the inode is gone.
+func TestDataInAnInodeAreNotInTheLogAsWell(t *testing.T) {
+	p := testimage.ProfileNamed("debian-4k")
+	p.Features += ",inline_data"
+	path := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 16 << 20, Inodes: 400})
+	testimage.Check(t, path, 0)
+	r := newRecorder(t, path)
+	fsys, err := Open(r)
+	mustDo(t, err)
+	mustUpdate(t, fsys, func(tx *Tx) error {
+		return tx.WriteFile("secret.env", bytes.NewReader([]byte("SECRET-inline")), Attr{Mode: 0o600})
+	})
+	if n := bytes.Count(r.now, []byte("SECRET-inline")); n != 1 {
+		t.Errorf("the data are in the image %d times", n)
+	}
+	writeImage(t, path, r.now)
+}
+
 // readCounter is a recorder that counts what is read.
 type readCounter struct {
 	*recorder

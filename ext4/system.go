@@ -60,12 +60,16 @@ func (v *view) checkRoot() error {
 	return v.newDirCheck(n).block(0, data, nil)
 }
 
-// orphanSample is how many bytes of the orphan file are looked at when it should be empty. In large file systems it has 2 MiB.
-const orphanSample = 256 << 10
+// An orphan file of up to orphanWhole bytes is always looked at as a whole. In large file systems it has 2 MiB; of such a one
+// orphanSample bytes and its last block are looked at when it should be empty.
+const (
+	orphanWhole  = 256 << 10
+	orphanSample = 64 << 10
+)
 
 // orphanBlocks calls visit for each block of the orphan file, if there is one, when it has been checked: the kernel reads all of
-// them when it mounts, and mounts only if each is right. Where the superblock says that no inode is in it, only its first blocks
-// are read; those behind them nobody writes to either.
+// them when it mounts, and mounts only if each is right. Where the superblock says that no inode is in a large one, only its first
+// blocks are read, and the last, which is another's where the map is wrong by some blocks.
 func (v *view) orphanBlocks(visit func(n node, at FSBlock, b format.OrphanBlock) error) error {
 	if !v.sb.HasCompat(format.CompatOrphanFile) {
 		return nil
@@ -88,34 +92,52 @@ func (v *view) orphanBlocks(visit func(n node, at FSBlock, b format.OrphanBlock)
 	if err := v.checkMapped(n); err != nil {
 		return fmt.Errorf("orphan file: %w", err)
 	}
-	if !v.sb.HasROCompat(format.ROCompatOrphanPresent) {
-		size = min(size, max(orphanSample, bs))
+	end := FileBlock(size / bs)
+	if v.sb.HasROCompat(format.ROCompatOrphanPresent) || size <= max(orphanWhole, bs) {
+		return v.orphanRange(n, 0, end, visit)
 	}
+	if err := v.orphanRange(n, 0, FileBlock(max(orphanSample/bs, 1)), visit); err != nil {
+		return err
+	}
+	return v.orphanRange(n, end-1, end, visit)
+}
+
+// orphanRange visits the orphan file's blocks from one on, up to another.
+func (v *view) orphanRange(n node, from, end FileBlock, visit func(n node, at FSBlock, b format.OrphanBlock) error) error {
 	seed := v.seedOf(n)
-	for fb, end := FileBlock(0), FileBlock(size/bs); fb < end; {
-		r, err := v.lookup(n, fb)
+	for from < end {
+		r, err := v.lookup(n, from)
 		if err != nil {
 			return fmt.Errorf("orphan file: %w", err)
 		}
 		if r.start == 0 {
-			return corruptf("orphan file: inode %d: block %d is a hole", ino, fb)
+			return corruptf("orphan file: inode %d: block %d is a hole", n.ino, from)
 		}
-		r.count = min(r.count, uint32(end-fb))
+		r.count = min(r.count, uint32(end-from))
 		if err := v.orphanRun(n, r, seed, visit); err != nil {
 			return err
 		}
-		fb += FileBlock(r.count)
+		from += FileBlock(r.count)
 	}
 	return nil
 }
 
+// orphanPiece is how many bytes of the orphan file are read at once.
+const orphanPiece = 32 << 10
+
+// orphanRun visits blocks that lie together. What visit is given is overwritten by what is read next.
 func (v *view) orphanRun(n node, r run, seed uint32, visit func(n node, at FSBlock, b format.OrphanBlock) error) error {
-	buf := make([]byte, int(r.count)*v.blockSize)
-	if err := v.src.Read(r.start, buf); err != nil {
-		return fmt.Errorf("orphan file: %w", err)
-	}
+	piece := make([]byte, min(max(orphanPiece/v.blockSize, 1), int(r.count))*v.blockSize)
+	var buf []byte
 	for i := range r.count {
-		b, at := format.OrphanBlock(buf[:v.blockSize]), r.start+FSBlock(i)
+		at := r.start + FSBlock(i)
+		if len(buf) == 0 {
+			buf = piece[:min(len(piece), int(r.count-i)*v.blockSize)]
+			if err := v.src.Read(at, buf); err != nil {
+				return fmt.Errorf("orphan file: %w", err)
+			}
+		}
+		b := format.OrphanBlock(buf[:v.blockSize])
 		buf = buf[v.blockSize:]
 		switch {
 		case !b.MagicOK():

@@ -48,26 +48,35 @@ func (tx *Tx) tablesOf(first, end Group) ([]blockRun, error) {
 	if tx.sb.HasIncompat(format.IncompatMMP) {
 		list = append(list, blockRun{FSBlock(format.SMMPBlock.Get(tx.sb)), 1})
 	}
+	var kinds [3][]blockRun // those of neighbouring groups mostly follow each other, so few runs are left to be sorted
 	for g := first; g < end; g++ {
 		d, err := tx.desc(g)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, blockRun{d.BlockBitmap(), 1}, blockRun{d.InodeBitmap(), 1}, blockRun{d.InodeTable(), tx.inodeTableBlocks()})
+		kinds[0] = appendRun(kinds[0], blockRun{d.BlockBitmap(), 1})
+		kinds[1] = appendRun(kinds[1], blockRun{d.InodeBitmap(), 1})
+		kinds[2] = appendRun(kinds[2], blockRun{d.InodeTable(), tx.inodeTableBlocks()})
 	}
+	list = append(list, slices.Concat(kinds[:]...)...)
 	slices.SortFunc(list, func(a, b blockRun) int { return cmp.Compare(a.start, b.start) })
-	joined := list[:1]
-	for _, r := range list[1:] {
-		last := &joined[len(joined)-1]
-		next := last.start + FSBlock(last.count)
-		switch {
-		case r.start < next:
+	joined := list[:0]
+	for _, r := range list {
+		if k := len(joined); k > 0 && r.start < joined[k-1].start+FSBlock(joined[k-1].count) {
 			return nil, corruptf("groups %d to %d: descriptors: block %d is named for two bitmaps or inode tables", first, end-1, r.start)
-		case r.start == next && last.count < 1<<31 && r.count < 1<<31:
-			last.count += r.count
-		default:
-			joined = append(joined, r)
 		}
+		joined = appendRun(joined, r)
 	}
 	return joined, nil
+}
+
+// appendRun appends a run to a list, or to its last run if it follows that.
+func appendRun(list []blockRun, r blockRun) []blockRun {
+	if k := len(list); k > 0 {
+		if last := &list[k-1]; last.start+FSBlock(last.count) == r.start && last.count < 1<<31 && r.count < 1<<31 {
+			last.count += r.count
+			return list
+		}
+	}
+	return append(list, r)
 }

@@ -3,6 +3,7 @@ package ext4
 // This file changes the size of a file: what is cut off is freed and leaves no trace, what is added is a hole.
 
 import (
+	"bytes"
 	"io/fs"
 
 	"boringboot/ext4/internal/format"
@@ -111,11 +112,4 @@ func (tx *Tx) clearTail(n node, end uint64) error {
 	return err
 }
 
-func isZero(b []byte) bool {
-	for _, c := range b {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
-}
+func isZero(b []byte) bool { return len(b) == 0 || b[0] == 0 && bytes.Equal(b[1:], b[:len(b)-1]) }

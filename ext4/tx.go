@@ -68,6 +68,7 @@ type updateOptions struct {
 	given     bool // by WithTime
 	noJournal bool
 	risk      bool // by AcceptRisk
+	rehearsal bool // by Rehearse
 }
 
 // WithTime sets the one time stamp of everything the update writes. The default is the file system's last-write time, so that
@@ -88,9 +89,13 @@ func WithoutJournal() UpdateOption { return func(o *updateOptions) { o.noJournal
 // file system that e2fsck has to repair, and perhaps part of the update. Where there is a journal it changes nothing.
 func AcceptRisk() UpdateOption { return func(o *updateOptions) { o.risk = true } }
 
+// Rehearse has Update do all that it does short of writing: its error says whether everything would find its place. That a file
+// system without a journal needs WithoutJournal or AcceptRisk is not said.
+func Rehearse() UpdateOption { return func(o *updateOptions) { o.rehearsal = true } }
+
 // Update runs fn and commits what it did: all of it, or nothing if fn returns an error, which Update returns. Before fn has
 // returned nothing is written, and if nothing has changed nothing is written at all. One Update runs at a time; fn must not
-// call Update. Where there is a journal the commit is one transaction of it (see the package); where there is none it fails
+// call Update. Where there is a journal the commit is one transaction of it, with others around it where its log is too small (see the package); where there is none it fails
 // with ErrNoJournal, unless WithoutJournal or AcceptRisk is given.
 func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	fsys.updating.Lock()
@@ -138,7 +143,7 @@ func newTx(base *view, cache *blocks.Cache, now time.Time) *Tx {
 	tx.base, tx.edited = base, map[Ino]bool{}
 	tx.searched, tx.placed = map[Group]searched{}, map[Ino]Group{}
 	tx.gone = map[Ino]goneNames{}
-	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: map[Group]format.GroupDesc{}, dirs: newDirMemory()}
+	tx.view = &view{geometry: base.geometry, sb: append(format.Superblock(nil), base.sb...), src: &tx.data, checked: newCheckedDescs(), dirs: newDirMemory()}
 	return tx
 }
 

@@ -15,6 +15,8 @@ type source interface {
 	blocks.Source
 	// Read fills b with the blocks from n on. Its length need not be a multiple of the block size.
 	Read(n FSBlock, b []byte) error
+	// Ahead reads count blocks from n on at once, which will be asked for one by one.
+	Ahead(n FSBlock, count int)
 }
 
 type view struct {
@@ -25,7 +27,22 @@ type view struct {
 	dirs *dirMemory
 	// checked has the descriptors that were found right, for one goroutine: a transaction's. Those that it changes are its own
 	// copies, whose checksums are set when it commits. Nil elsewhere.
-	checked map[Group]format.GroupDesc
+	checked *checkedDescs
+}
+
+// checkedDescs are blocks of descriptors by their number among all of them: of many groups few are looked at, and those together.
+type checkedDescs struct {
+	blocks map[uint32]*descBlock
+	last   *descBlock // that was asked for
+}
+
+func newCheckedDescs() *checkedDescs { return &checkedDescs{blocks: map[uint32]*descBlock{}} }
+
+// descBlock is a block of descriptors, and which of them were found right.
+type descBlock struct {
+	nr    uint32
+	data  []byte
+	right bitmap
 }
 
 func (v *view) groupChecksum() format.GroupChecksum {
@@ -34,8 +51,8 @@ func (v *view) groupChecksum() format.GroupChecksum {
 
 // desc reads group's descriptor and checks its checksum and its pointers.
 func (v *view) desc(group Group) (format.GroupDesc, error) {
-	if d, ok := v.checked[group]; ok {
-		return d, nil
+	if v.checked != nil {
+		return v.descOnce(group)
 	}
 	b, off := v.descAt(group)
 	block, err := v.src.Block(b)
@@ -43,13 +60,52 @@ func (v *view) desc(group Group) (format.GroupDesc, error) {
 		return nil, err
 	}
 	d := format.GroupDesc(block[off:][:v.descSize:v.descSize])
+	return d, v.checkDesc(group, d)
+}
+
+// descOnce is desc for a descriptor that is checked the first time only.
+func (v *view) descOnce(group Group) (format.GroupDesc, error) {
+	known, err := v.descBlock(group)
+	if err != nil {
+		return nil, err
+	}
+	i := uint32(group % v.descsPerBlock)
+	d := format.GroupDesc(known.data[int(i)*v.descSize:][:v.descSize:v.descSize])
+	if known.right.get(i) {
+		return d, nil
+	}
 	if err := v.checkDesc(group, d); err != nil {
 		return nil, err
 	}
-	if v.checked != nil {
-		v.checked[group] = d
-	}
+	known.right.set(i, 1)
 	return d, nil
+}
+
+// descAhead is how many bytes of descriptors are read at once: what placing a directory looks at (comparedGroups), in blocks of
+// 4 KiB and with the 64bit feature.
+const descAhead = 32 << 10
+
+// descBlock is the block that a group's descriptor is in.
+func (v *view) descBlock(group Group) (*descBlock, error) {
+	perBlock, c := v.descsPerBlock, v.checked
+	nr := uint32(group / perBlock)
+	if c.last == nil || c.last.nr != nr {
+		known := c.blocks[nr]
+		if known == nil {
+			b, _ := v.descAt(group)
+			if n := min(descAhead/v.blockSize, int(v.plainDescBlocks())-int(nr)); n > 1 {
+				v.src.Ahead(b, n)
+			}
+			block, err := v.src.Block(b)
+			if err != nil {
+				return nil, err
+			}
+			known = &descBlock{nr, block, make(bitmap, (perBlock+7)/8)}
+			c.blocks[nr] = known
+		}
+		c.last = known
+	}
+	return c.last, nil
 }
 
 func (v *view) checkDesc(group Group, d format.GroupDesc) error {

@@ -96,15 +96,26 @@ func (b *batch) copyContent(p pending) error {
 
 // writeMeta writes blocks of metadata, in ascending order, to their places.
 func (w *writer) writeMeta(list []blocks.Change) error {
-	to := w.newBatch(int64(len(list)) * int64(w.blockSize))
-	for _, c := range list {
-		part, err := to.next(c.Block, int64(len(c.Data)))
-		if err != nil {
+	var buf []byte
+	for len(list) > 0 {
+		n := 1 // how many of them follow each other
+		for n < len(list) && n < chunkBytes/w.blockSize && list[n].Block == list[0].Block+FSBlock(n) {
+			n++
+		}
+		data := list[0].Data
+		if n > 1 {
+			buf = slices.Grow(buf[:0], n*w.blockSize)
+			for _, c := range list[:n] {
+				buf = append(buf, c.Data...)
+			}
+			data = buf
+		}
+		if err := w.write(list[0].Block, data); err != nil {
 			return err
 		}
-		copy(part, c.Data)
+		list = list[n:]
 	}
-	return to.flush()
+	return nil
 }
 
 // zero clears consecutive blocks.

@@ -3,7 +3,6 @@ package inject
 // This file carries a plan out, in one transaction.
 
 import (
-	"errors"
 	"fmt"
 
 	"boringboot/ext4"
@@ -19,24 +18,12 @@ func (p *Plan) Apply() error {
 	return p.fsys.Update(p.do, p.updateOptions()...)
 }
 
-// errRehearsal makes a transaction that went well leave nothing behind.
-var errRehearsal = errors.New("rehearsal")
-
 // Rehearse does all that Apply does short of writing, and so finds whether everything fits, to the last block.
 func (p *Plan) Rehearse() error {
 	if !p.Changes() {
 		return nil
 	}
-	err := p.fsys.Update(func(tx *ext4.Tx) error {
-		if err := p.do(tx); err != nil {
-			return err
-		}
-		return errRehearsal
-	}, p.updateOptions()...)
-	if errors.Is(err, errRehearsal) {
-		return nil
-	}
-	return err
+	return p.fsys.Update(p.do, append(p.updateOptions(), ext4.Rehearse())...)
 }
 
 func (p *Plan) updateOptions() []ext4.UpdateOption {

@@ -98,6 +98,12 @@ func contentOf(tb testing.TB, e manifest.Entry) []byte {
 // put writes entries with debugfs. Directories above them must be there.
 func put(tb testing.TB, image string, entries []manifest.Entry) {
 	tb.Helper()
+	putAt(tb, image, 0, entries)
+}
+
+// putAt is put for a file system that begins at offset.
+func putAt(tb testing.TB, image string, offset int64, entries []manifest.Entry) {
+	tb.Helper()
 	dir := tb.TempDir()
 	var commands []string
 	for i, e := range entries {
@@ -122,7 +128,7 @@ func put(tb testing.TB, image string, entries []manifest.Entry) {
 		set("uid", e.UID)
 		set("gid", e.GID)
 	}
-	testimage.DebugfsWrite(tb, image, 0, commands...)
+	testimage.DebugfsWrite(tb, image, offset, commands...)
 }
 
 // image makes an image that holds entries, and their directories.

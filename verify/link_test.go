@@ -23,7 +23,7 @@ func TestACopyIsNoOtherName(t *testing.T) {
 		t.Errorf("findings %q", codes)
 	}
 	for _, f := range r.Files {
-		if want := 3; !f.Above && f.Path != copied.Path && len(f.ConfirmedBy) != want {
+		if want := len(openers); !f.Above && f.Path != copied.Path && len(f.ConfirmedBy) != want {
 			t.Errorf("%s is confirmed by %q", f.Path, f.ConfirmedBy)
 		}
 	}

@@ -113,7 +113,7 @@ func TestAByteThatIsFlippedAnywhereInAFileIsFound(t *testing.T) {
 					testimage.FlipByte(t, path, off)
 					defer testimage.FlipByte(t, path, off)
 					r := contents(t, path, want)
-					expect := []Finding{{"wrong-content", Error, bigPath, fmt.Sprintf("its content differs from what is wanted, first at byte %d", inFile+at)}}
+					expect := []Finding{{Code: "wrong-content", Severity: Error, Path: bigPath, Message: fmt.Sprintf("its content differs from what is wanted, first at byte %d", inFile+at)}}
 					if diff := cmp.Diff(expect, r.Findings); diff != "" {
 						t.Errorf("(-want +got):\n%s", diff)
 					}

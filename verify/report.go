@@ -47,7 +47,8 @@ const (
 type Finding struct {
 	Code     string `json:"code"`
 	Severity string `json:"severity"`
-	Path     string `json:"path,omitempty"` // empty: the file system as a whole
+	Path     string `json:"path,omitempty"`   // empty: the file system as a whole
+	Object   string `json:"object,omitempty"` // of the structure: "inode 12", "group 3", "superblock"
 	Message  string `json:"message"`
 }
 
@@ -72,6 +73,10 @@ const (
 	codeErrorsFlag     = "errors-flag"
 	codeDamaged        = "damaged"
 	codeNotAudited     = "not-audited"
+	codeMore           = "more-findings"
+	codeLeak           = "leak"
+	codeNotSearched    = "not-searched"
+	codeChanged        = "unexplained-change"
 	codePrivateKey     = "private-key"
 	codePublicKey      = "public-key"
 	codeKeyMismatch    = "key-mismatch"
@@ -80,15 +85,35 @@ const (
 	codePSK            = "psk"
 )
 
+// NewReport is a report in which nothing was looked at.
+func NewReport() *Report { return &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}} }
+
+// Add adds findings. What concerns the file system as a whole and has been found already, by its code, is not said twice.
+func (r *Report) Add(findings []Finding) {
+	known := map[string]bool{codeErrorsFlag: false, codeNeedsRecovery: false}
+	for _, f := range r.Findings {
+		if _, once := known[f.Code]; once {
+			known[f.Code] = true
+		}
+	}
+	for _, f := range findings {
+		if !known[f.Code] {
+			r.Findings = append(r.Findings, f)
+		}
+	}
+}
+
+// Sound says that nothing is wrong but for warnings.
+func (r *Report) Sound() bool {
+	return !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity != Warning })
+}
+
 // OK says that every wanted path was confirmed and nothing is wrong but for warnings.
 func (r *Report) OK() bool {
 	if len(r.Readers) == 0 || !slices.ContainsFunc(r.Readers, func(r Reader) bool { return r.Reason == "" }) {
 		return false
 	}
-	if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Severity != Warning }) {
-		return false
-	}
-	return !slices.ContainsFunc(r.Files, func(f File) bool { return !f.Above && len(f.ConfirmedBy) == 0 })
+	return r.Sound() && !slices.ContainsFunc(r.Files, func(f File) bool { return !f.Above && len(f.ConfirmedBy) == 0 })
 }
 
 // reasons lists why readers could not read the image.

@@ -38,16 +38,9 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
-	var own *audit
-	var auditing sync.WaitGroup
-	auditing.Go(func() { own = inspect(ctx, disk, size, want) })
 	witnesses := hear(ctx, disk, size, want, check)
 	hearTheSpared(witnesses, want, check)
-	auditing.Wait()
-	if failed := own.budget.failed(); failed != nil {
-		return nil, fmt.Errorf("verify: reading the image: %w", failed)
-	}
-	j := &judgement{want: want, report: &Report{Readers: []Reader{}, Files: []File{}, Findings: []Finding{}}}
+	j := &judgement{want: want, report: NewReport()}
 	left := 0
 	for _, w := range witnesses {
 		if failed := w.budget.failed(); failed != nil {
@@ -70,10 +63,14 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	j.flags(ro)
-	j.report.Findings = append(j.report.Findings, own.findings...)
 	for _, w := range witnesses {
-		if isDamage(w.refused) {
+		switch {
+		case isDamage(w.refused):
 			j.find(codeDamaged, Error, "", "%s finds it damaged: %s", w.name, reason(w.refused))
+		case w.refused != nil && w.own:
+			j.find(codeNotAudited, Error, "", "%s could not judge it: %s", w.name, reason(w.refused))
+		case w.reader != nil && w.own:
+			j.report.Findings = append(j.report.Findings, w.reader.lib.(*auditor).findings...)
 		}
 	}
 	if left == 0 {
@@ -87,6 +84,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 // witness is one reader's account.
 type witness struct {
 	name    string
+	own     bool    // it is our own decoder
 	reader  *reader // nil where it refused
 	budget  *budget
 	refused error      // why it cannot read the image
@@ -100,7 +98,7 @@ func hear(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Ent
 	witnesses := make([]*witness, len(openers))
 	var all sync.WaitGroup
 	for i, o := range openers {
-		w := &witness{name: o.name, budget: newBudget(ctx, disk, size)}
+		w := &witness{name: o.name, own: o.own, budget: newBudget(ctx, disk, size)}
 		witnesses[i] = w
 		all.Go(func() {
 			r, err := openReader(o, w.budget)
@@ -205,7 +203,7 @@ type judgement struct {
 }
 
 func (j *judgement) find(code, severity, path, format string, args ...any) {
-	j.report.Findings = append(j.report.Findings, Finding{code, severity, path, fmt.Sprintf(format, args...)})
+	j.report.Findings = append(j.report.Findings, Finding{Code: code, Severity: severity, Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
 // flags looks at what the superblock says of the whole.
@@ -311,8 +309,12 @@ func (j *judgement) settle(r *row) {
 		switch {
 		case v.err != nil:
 			file.NotReadBy = append(file.NotReadBy, Reader{v.reader, reason(v.err)})
-			if isDamage(v.err) && !v.behind {
+			switch {
+			case v.behind: // it is told of what is on the way
+			case isDamage(v.err):
 				j.find(codeDamaged, Error, r.path, "%s finds it damaged: %s", v.reader, reason(v.err))
+			case v.reader == ownName:
+				j.find(codeNotAudited, Error, r.path, "%s could not judge it: %s", v.reader, reason(v.err))
 			}
 		case !v.contradicts():
 			file.ConfirmedBy = append(file.ConfirmedBy, v.reader)

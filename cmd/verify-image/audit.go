@@ -3,10 +3,12 @@ package main
 // This file does the work: gather what is wanted, open the image, find the root, judge it.
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 
+	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/manifest"
@@ -18,57 +20,172 @@ import (
 
 // audit judges an image and tells what it found. Its error is what the exit code stands for.
 func audit(ctx context.Context, o settings) error {
-	want, err := gather(ctx, o)
-	if err != nil {
-		return err
+	want := &wanted{compared: comparedStructure}
+	if !o.structureOnly {
+		var err error
+		if want, err = gather(ctx, o); err != nil {
+			return err
+		}
 	}
-	img, err := diskimage.Open(ctx, o.image, progress.New(os.Stderr, o.out.Quiet))
+	bar := progress.New(os.Stderr, o.out.Quiet)
+	img, err := diskimage.Open(ctx, o.image, bar)
 	if err != nil {
 		return err
 	}
 	defer img.Close()
 	res := &result{Version: cli.Version(), Image: o.image, Format: string(img.Format()), Compared: want.compared}
-	report, err := judge(ctx, img, o, want, res)
+	j := &judgement{o: o, want: want, res: res}
+	if o.before != "" {
+		original, err := diskimage.Open(ctx, o.before, bar)
+		if err != nil {
+			return fmt.Errorf("--before: %w", err)
+		}
+		defer original.Close()
+		j.original = original
+	}
+	report, err := j.judge(ctx, img)
 	if report == nil {
 		return err
 	}
 	res.fill(report, err)
+	if pageErr := j.page(ctx, report); pageErr != nil {
+		return fmt.Errorf("--html: %w", pageErr)
+	}
 	if showErr := present(o, res, report); showErr != nil {
 		return fmt.Errorf("writing the result: %w", showErr)
 	}
 	if err != nil {
 		return err
 	}
-	if !report.OK() {
+	if !res.sound(report) {
 		return cli.Findings(fmt.Errorf("%s: %s", o.image, report.Summary()))
 	}
 	return nil
 }
 
-// judge finds the root file system and reads it back.
-func judge(ctx context.Context, img *diskimage.Image, o settings, want *wanted, res *result) (*verify.Report, error) {
+// judgement is one image being judged.
+type judgement struct {
+	o        settings
+	want     *wanted
+	res      *result
+	original *diskimage.Image // nil without --before
+	disk     *verify.Disk     // once the root was found
+}
+
+// page writes the report as a page, where one was asked for. What the files' places tell is that of the image itself: damage that keeps
+// them from being found is among the findings.
+func (j *judgement) page(ctx context.Context, report *verify.Report) error {
+	if j.o.html == "" {
+		return nil
+	}
+	p := &verify.Page{Image: j.res.Image, Format: j.res.Format, Verdict: j.res.Verdict, Compared: j.res.Compared,
+		Disk: j.disk, Table: j.res.Root.Table, Structure: j.res.Structure, Report: report}
+	if places, err := j.disk.Places(ctx, report); err == nil {
+		p.Places = places
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := p.WriteHTML(&b); err != nil {
+		return err
+	}
+	return atomicfile.Write(j.o.html, b.Bytes(), 0o644)
+}
+
+// judge finds the root file system and has everything judged that was asked for.
+func (j *judgement) judge(ctx context.Context, img *diskimage.Image) (*verify.Report, error) {
+	disk, root, err := find(j.o, j.o.image, img)
+	if err != nil {
+		return nil, err
+	}
+	j.res.Root, j.disk = *root, disk
+	section := img.Section(disk.Parts[disk.Root].Start, disk.Parts[disk.Root].Size)
+	report := verify.NewReport()
+	if !j.o.structureOnly {
+		check := verify.Bootstrap
+		if j.want.compared == comparedContents {
+			check = verify.Contents
+		}
+		if report, err = check(ctx, section, section.Size(), j.want.entries); err != nil {
+			return report, fmt.Errorf("%s: %w", j.o.image, err)
+		}
+	}
+	if j.o.contentsOnly {
+		return report, nil
+	}
+	structure, err := verify.AuditStructure(ctx, section, section.Size())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.o.image, err)
+	}
+	j.res.Structure = structure
+	report.Add(structure.Findings)
+	if j.o.structureOnly {
+		return report, nil
+	}
+	leaks, err := verify.Leaks(ctx, disk, structure, j.want.entries)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.o.image, err)
+	}
+	report.Add(leaks)
+	forecast, err := verify.Forecast(ctx, section, section.Size(), structure, j.want.entries)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.o.image, err)
+	}
+	report.Add(forecast)
+	if j.original != nil {
+		changes, err := j.changes(ctx, disk, structure)
+		if err != nil {
+			return nil, err
+		}
+		report.Add(changes)
+	}
+	return report, nil
+}
+
+// changes compares the image with its original.
+func (j *judgement) changes(ctx context.Context, disk *verify.Disk, is *verify.Structure) ([]verify.Finding, error) {
+	before, root, err := find(j.o, j.o.before, j.original)
+	if err != nil {
+		return nil, fmt.Errorf("--before: %w", err)
+	}
+	section := j.original.Section(root.Start, root.Size)
+	was, err := verify.AuditStructure(ctx, section, section.Size())
+	if err != nil {
+		return nil, fmt.Errorf("--before: %s: %w", j.o.before, err)
+	}
+	findings, err := verify.Changes(ctx, before, disk, was, is, j.want.entries)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", j.o.before, err)
+	}
+	return findings, nil
+}
+
+// find reads the partition table and finds the root. Where only the structure is asked for, an image without a table is a file system
+// whatever its superblock says.
+func find(o settings, name string, img *diskimage.Image) (*verify.Disk, *rootResult, error) {
 	table, err := partition.Read(img, img.Size())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.image, err)
+		if o.structureOnly && verify.LooksLikeExt(img, img.Size()) {
+			return &verify.Disk{Reader: img, Size: img.Size(), Parts: []verify.Part{{Size: img.Size()}}}, &rootResult{Table: "none", Size: img.Size()}, nil
+		}
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	root, err := table.Root(partition.Selector(o.root))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.image, err)
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
 	}
-	res.Root = rootResult{
+	d := &verify.Disk{Reader: img, Size: img.Size()}
+	for _, p := range table.Partitions {
+		if p.Number == root.Number {
+			d.Root = len(d.Parts)
+		}
+		d.Parts = append(d.Parts, verify.Part{Number: p.Number, Start: p.Start, Size: p.Size, Type: p.FileSystem.Type})
+	}
+	return d, &rootResult{
 		Table: string(table.Scheme), Partition: root.Number, Start: root.Start, Size: root.Size,
 		Type: root.FileSystem.Type, Label: root.FileSystem.Label, UUID: root.FileSystem.UUID,
-	}
-	section := img.Section(root.Start, root.Size)
-	check := verify.Bootstrap
-	if want.compared == comparedContents {
-		check = verify.Contents
-	}
-	report, err := check(ctx, section, section.Size(), want.entries)
-	if err != nil {
-		return report, fmt.Errorf("%s: %w", o.image, err)
-	}
-	return report, nil
+	}, nil
 }
 
 // wanted is what must be in the image.
@@ -81,6 +198,7 @@ type wanted struct {
 const (
 	comparedContents  = "contents"  // the bytes that the secrets give
 	comparedBootstrap = "bootstrap" // what can be known without secrets
+	comparedStructure = "structure" // no files were asked for
 )
 
 // gather reads the manifest and, where they are named, the secrets.

@@ -16,15 +16,16 @@ import (
 
 // result is the object of --json.
 type result struct {
-	Version  string           `json:"verify_image"`
-	Image    string           `json:"image"`
-	Format   string           `json:"format"` // raw, zstd, xz, gzip, bzip2
-	Root     rootResult       `json:"root"`
-	Compared string           `json:"compared"` // contents, bootstrap
-	Verdict  string           `json:"verdict"`  // verified, findings, unjudged
-	Readers  []verify.Reader  `json:"readers"`
-	Files    []verify.File    `json:"files"`
-	Findings []verify.Finding `json:"findings"`
+	Version   string            `json:"verify_image"`
+	Image     string            `json:"image"`
+	Format    string            `json:"format"` // raw, zstd, xz, gzip, bzip2
+	Root      rootResult        `json:"root"`
+	Compared  string            `json:"compared"` // contents, bootstrap, structure
+	Verdict   string            `json:"verdict"`  // verified, findings, unjudged
+	Readers   []verify.Reader   `json:"readers"`
+	Files     []verify.File     `json:"files"`
+	Structure *verify.Structure `json:"structure,omitempty"` // absent with --contents-only
+	Findings  []verify.Finding  `json:"findings"`
 }
 
 type rootResult struct {
@@ -43,14 +44,22 @@ func (r *result) fill(report *verify.Report, err error) {
 	switch {
 	case err != nil:
 		r.Verdict = "unjudged"
-	case report.OK():
+	case r.sound(report):
 		r.Verdict = "verified"
 	default:
 		r.Verdict = "findings"
 	}
 }
 
-// show writes the result to where the options want it.
+// sound says whether nothing is wrong. Where no files were asked for, there are no readers to confirm them.
+func (r *result) sound(report *verify.Report) bool {
+	if r.Compared == comparedStructure {
+		return r.Structure != nil && report.Sound()
+	}
+	return report.OK()
+}
+
+// present writes the result to where the options want it.
 func present(o settings, r *result, report *verify.Report) error {
 	switch {
 	case o.out.JSON:
@@ -78,8 +87,14 @@ func text(w io.Writer, o settings, r *result, report *verify.Report) error {
 		return nil // the error line says it
 	}
 	how := "every byte compared"
-	if r.Compared == comparedBootstrap {
+	switch r.Compared {
+	case comparedBootstrap:
 		how = "without secrets to compare with"
+	case comparedStructure:
+		s := r.Structure
+		_, err := fmt.Fprintf(w, "%s: clean, %d of %d inodes and %d of %d blocks in use\n", show.Printable(r.Image),
+			uint64(s.Inodes)-s.FreeInodes, s.Inodes, s.Blocks-s.FreeBlocks, s.Blocks)
+		return err
 	}
 	_, err := fmt.Fprintf(w, "%s: verified, %s\n", show.Printable(r.Image), how)
 	return err

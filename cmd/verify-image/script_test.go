@@ -92,7 +92,7 @@ func prepare(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := testimage.Options{StorePaths: -1, Size: 8 << 20}
+	o := testimage.Options{StorePaths: -1, Size: 24 << 20, Inodes: 1000}
 	empty := testimage.Ext4(t, o)
 	rename(t, empty, filepath.Join(dir, "empty.img"))
 	root := testimage.Ext4(t, o)
@@ -135,11 +135,11 @@ func twoRoots(t *testing.T, dir string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Truncate(17 << 20); err != nil {
+		if err := f.Truncate(49 << 20); err != nil {
 			t.Fatal(err)
 		}
 		cmd := exec.Command("sfdisk", "--quiet", "--no-reread", "--no-tell-kernel", path)
-		cmd.Stdin = strings.NewReader("label: dos\nstart=2048, size=16384, type=83\nstart=18432, size=16384, type=83\n")
+		cmd.Stdin = strings.NewReader("label: dos\nstart=2048, size=49152, type=83\nstart=51200, size=49152, type=83\n")
 		cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("sfdisk: %v\n%s", err, out)
@@ -149,10 +149,10 @@ func twoRoots(t *testing.T, dir string) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := f.WriteAt(data, int64(1+8*i)<<20); err != nil {
+			if _, err := f.WriteAt(data, int64(1+24*i)<<20); err != nil {
 				t.Fatal(err)
 			}
-			testimage.DebugfsWrite(t, path, int64(1+8*i)<<20, "set_super_value volume_name "+labels[i])
+			testimage.DebugfsWrite(t, path, int64(1+24*i)<<20, "set_super_value volume_name "+labels[i])
 		}
 		if err := f.Close(); err != nil {
 			t.Fatal(err)

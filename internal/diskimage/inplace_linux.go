@@ -37,18 +37,25 @@ func loopDevice(info fs.FileInfo) string {
 	if !info.Mode().IsRegular() {
 		return ""
 	}
-	backing, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	// No filepath.Glob: it would list each device's directory, and there are many on some machines.
+	const devices = "/sys/block"
+	dir, err := os.Open(devices)
 	if err != nil {
-		return "" // the pattern is bad: never
+		return "" // without sysfs nobody knows
 	}
-	for _, name := range backing {
-		text, err := os.ReadFile(name)
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if !strings.HasPrefix(name, "loop") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(devices, name, "loop", "backing_file"))
 		if err != nil {
-			continue // it was given back meanwhile
+			continue // it has no medium
 		}
 		medium, err := os.Stat(strings.TrimSuffix(string(text), "\n"))
 		if err == nil && os.SameFile(medium, info) {
-			return "/dev/" + filepath.Base(filepath.Dir(filepath.Dir(name)))
+			return "/dev/" + name
 		}
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,40 @@ func TestBinariesNeedNeitherCgoNorWhatServesTests(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// notLinked are what costs more at each start than the work itself: sops' package of everything and the clients of key services that it
+// brings, of which each runs what it has to set up.
+var notLinked = []string{
+	"github.com/getsops/sops/v3", "github.com/getsops/sops/v3/stores", "github.com/getsops/sops/v3/aes", "github.com/getsops/sops/v3/keyservice",
+	"github.com/getsops/sops/v3/config", "github.com/getsops/sops/v3/pgp", "github.com/getsops/sops/v3/version", "net/http", "crypto/tls",
+}
+
+// notLinkedBelow are those of which nothing is to be linked.
+var notLinkedBelow = []string{
+	"google.golang.org/", "cloud.google.com/", "github.com/aws/", "github.com/Azure/", "github.com/AzureAD/", "github.com/hashicorp/", "github.com/huaweicloud/", "go.opentelemetry.io/",
+}
+
+func TestBinariesLinkNoKeyServices(t *testing.T) {
+	seen := 0
+	for _, root := range []string{"./cmd/boringboot", "./cmd/verify-image"} {
+		for _, goos := range platforms {
+			t.Run(root+" on "+goos, func(t *testing.T) {
+				for _, dep := range importPaths(list(t, []string{"GOOS=" + goos, "CGO_ENABLED=0"}, "-deps", root)) {
+					below := slices.ContainsFunc(notLinkedBelow, func(prefix string) bool { return strings.HasPrefix(dep, prefix) })
+					if below || slices.Contains(notLinked, dep) {
+						t.Errorf("%s links %s", root, dep)
+					}
+					if dep == "github.com/getsops/sops/v3/age" {
+						seen++
+					}
+				}
+			})
+		}
+	}
+	if seen == 0 {
+		t.Error("no program links even sops' age: the test looks for the wrong names")
 	}
 }
 

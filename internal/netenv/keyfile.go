@@ -9,13 +9,15 @@ import (
 // keyfileEscapes are the escapes of a key file's strings (Desktop Entry Specification, "Possible value types").
 var keyfileEscapes = map[byte]byte{'s': ' ', 'n': '\n', 't': '\t', 'r': '\r', '\\': '\\'}
 
+var keyfileEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+
 // escapeKeyfile writes a string as a key file's value. Blanks at both ends are escaped: the reader strips them in front, editors
 // behind.
 func escapeKeyfile(s string) string {
 	body := strings.Trim(s, " ")
 	lead := len(s) - len(strings.TrimLeft(s, " "))
 	trail := len(s) - lead - len(body)
-	escaped := strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(body)
+	escaped := keyfileEscaper.Replace(body)
 	return strings.Repeat(`\s`, lead) + escaped + strings.Repeat(`\s`, trail)
 }
 

@@ -3,17 +3,15 @@
 package nixbuild
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"time"
 
 	"boringboot/internal/cli"
+	"boringboot/internal/procgroup"
 )
 
 // DefaultAttr is the attribute, below nixosConfigurations.HOST, that nixpkgs' sd-image modules define.
@@ -72,7 +70,7 @@ func run(ctx context.Context, o Options, installable string, grace time.Duration
 		return nil, err
 	}
 
-	answer := &bounded{limit: maxAnswer}
+	answer := procgroup.NewOutput(maxAnswer)
 	said := &tail{limit: maxTail}
 	cmd := exec.CommandContext(ctx, program,
 		"--extra-experimental-features", "nix-command flakes",
@@ -84,37 +82,15 @@ func run(ctx context.Context, o Options, installable string, grace time.Duration
 		cmd.Stderr = io.MultiWriter(said, o.Stderr)
 	}
 
-	// A signal for the parent's death is bound to the thread that forked, so this thread must not end before nix does.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err = runGroup(ctx, cmd, grace)
+	err = procgroup.Run(ctx, cmd, grace)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	// A helper that outlives nix and holds its standard error (ssh's ControlPersist does) is no failure of nix.
-	if err != nil && !(errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success()) {
+	if err != nil {
 		return nil, diagnose(o, said.String(), err)
 	}
-	if answer.overflowed {
+	if answer.Overflowed() {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnswer, maxAnswer)
 	}
-	return answer.buf.Bytes(), nil
-}
-
-// bounded keeps the first limit bytes that are written to it and remembers whether there were more.
-type bounded struct {
-	buf        bytes.Buffer
-	limit      int
-	overflowed bool
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	room := b.limit - b.buf.Len()
-	if len(p) > room {
-		b.overflowed = true
-		b.buf.Write(p[:room])
-	} else {
-		b.buf.Write(p)
-	}
-	return len(p), nil
+	return answer.Bytes(), nil
 }

@@ -46,7 +46,7 @@ func diagnose(o Options, said string, failure error) error {
 	}
 	err := fmt.Errorf("%w: %s", ErrBuild, reason)
 	for _, known := range knownReasons {
-		if known.pattern.MatchString(reason) {
+		if regexp.MustCompile(known.pattern).MatchString(reason) {
 			return cli.WithHint(err, "%s", known.hint)
 		}
 	}
@@ -55,24 +55,21 @@ func diagnose(o Options, said string, failure error) error {
 
 // knownReasons are failures that have little to do with the configuration and a remedy outside of it. The words are those of
 // nix 2.8 to 2.30 (src/libstore and src/libexpr/flake).
-var knownReasons = []struct {
-	pattern *regexp.Regexp
-	hint    string
-}{
-	{regexp.MustCompile(`required to build '.*', but I am a|[Rr]equired system: '`),
+var knownReasons = []struct{ pattern, hint string }{
+	{`required to build '.*', but I am a|[Rr]equired system: '`,
 		"this machine cannot build for the host's platform: set boot.binfmt.emulatedSystems or a remote builder, or take a built image with --image FILE"},
-	{regexp.MustCompile(`could not find a flake\.nix file|does not contain a '[^']*flake\.nix'|is not a flake`),
+	{`could not find a flake\.nix file|does not contain a '[^']*flake\.nix'|is not a flake`,
 		"name the flake with --flake, or run this in its directory"},
-	{regexp.MustCompile(`cannot connect to (daemon|socket)`),
+	{`cannot connect to (daemon|socket)`,
 		"is nix-daemon running?"},
 }
 
-var ansi = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+const ansi = "\x1b\\[[0-9;]*[A-Za-z]"
 
 // lastError returns the text of the last line of said that begins with "error:", without that word. Nix reports what ended it on
 // such a line, last; where the line is bare, the text stands on a later one.
 func lastError(said string) string {
-	lines := strings.Split(ansi.ReplaceAllString(said, ""), "\n")
+	lines := strings.Split(regexp.MustCompile(ansi).ReplaceAllString(said, ""), "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
 		text, found := strings.CutPrefix(strings.TrimSpace(lines[i]), "error:")
 		if !found {

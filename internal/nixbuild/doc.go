@@ -7,6 +7,6 @@
 // and reads nix's answer. Each way to fail is a kind of its own, found with errors.Is: ErrHost, ErrFlake, ErrAttr, ErrNixMissing,
 // ErrNoAttribute, ErrBuild, ErrAnswer, ErrNoImage, ErrSeveralImages. Errors carry a hint for internal/cli where there is something to do.
 //
-// Reading order: build.go (what is run), target.go (what it is asked for), environment.go (what it is not told), process_*.go
-// (how it is stopped), diagnose.go (what went wrong), result.go (what came out).
+// Reading order: build.go (what is run), target.go (what it is asked for), environment.go (what it is not told),
+// diagnose.go (what went wrong), result.go (what came out). How nix is stopped, internal/procgroup says.
 package nixbuild

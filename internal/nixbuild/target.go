@@ -13,14 +13,14 @@ import (
 // maxHost is the longest host name, in bytes: that of a domain name (RFC 1035, 2.3.4, in text form).
 const maxHost = 253
 
-var (
-	hostPattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
+// Patterns are compiled where they are used: a start that asks nix for nothing pays for none.
+const (
+	hostPattern = `^[A-Za-z0-9_][A-Za-z0-9_.-]*$`
 	// An attribute path as nix reads it on its command line: names with dots between them, quoted where they hold dots. No
 	// escapes, and no '^' or '!', with which nix selects outputs.
-	attrPattern = regexp.MustCompile(`^` + attrName + `(\.` + attrName + `)*$`)
+	attrPattern = `^` + attrName + `(\.` + attrName + `)*$`
+	attrName    = `([A-Za-z0-9_][A-Za-z0-9_'-]*|"[A-Za-z0-9_.'+-]+")`
 )
-
-const attrName = `([A-Za-z0-9_][A-Za-z0-9_'-]*|"[A-Za-z0-9_.'+-]+")`
 
 // CheckHost says whether name may name a host: letters, digits, hyphen, underscore and dot, 1 to 253 of them, the first no hyphen
 // or dot. So it can neither be an option, nor leave a directory, nor end its place in an attribute path. The error is an ErrHost.
@@ -28,7 +28,7 @@ func CheckHost(name string) error {
 	if len(name) > maxHost {
 		return fmt.Errorf("%w: %d bytes, at most %d are possible", ErrHost, len(name), maxHost)
 	}
-	if !hostPattern.MatchString(name) {
+	if !regexp.MustCompile(hostPattern).MatchString(name) {
 		return cli.WithHint(fmt.Errorf("%w: %q", ErrHost, name),
 			"a host is named with letters, digits, hyphens, underscores and dots, and begins with a letter, a digit or an underscore")
 	}
@@ -47,7 +47,7 @@ func (o Options) installable() (string, error) {
 	if attr == "" {
 		attr = DefaultAttr
 	}
-	if !attrPattern.MatchString(attr) {
+	if !regexp.MustCompile(attrPattern).MatchString(attr) {
 		return "", cli.WithHint(fmt.Errorf("%w: %q", ErrAttr, attr),
 			"it is looked up below nixosConfigurations.%s, as in --attr %s", o.Host, DefaultAttr)
 	}

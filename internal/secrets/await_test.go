@@ -3,16 +3,12 @@ package secrets
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/hcvault"
 
 	"boringboot/internal/testimage"
 )
@@ -50,51 +46,6 @@ func open(path string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := Open(ctx, path)
 		return err
-	}
-}
-
-func TestAKeyServiceThatDoesNotAnswerIsNotWaitedForAfterTheContext(t *testing.T) {
-	recipient := identity(t)
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { silent.Close() })
-	asked, hungUp := make(chan struct{}), make(chan struct{})
-	go func() {
-		conn, err := silent.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		close(asked)
-		b := make([]byte, 4096)
-		for err == nil { // no answer; the other side ends the connection
-			_, err = conn.Read(b)
-		}
-		close(hungUp)
-	}()
-	setenv(t, "VAULT_TOKEN", "x")
-	data, err := encryptDocument("s.yaml", []byte("k: v\n"), []string{recipient})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := realStore(YAML).LoadEncryptedFile(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key := hcvault.NewMasterKey("http://"+silent.Addr().String(), "transit", "k")
-	key.EncryptedKey = "vault:v1:AAAA"
-	tree.Metadata.KeyGroups = []sops.KeyGroup{{key}}
-	if data, err = realStore(YAML).EmitEncryptedFile(tree); err != nil {
-		t.Fatal(err)
-	}
-	path := write(t, "s.yaml", data)
-	endsWithItsContext(t, path, asked, open(path))
-	select {
-	case <-hungUp: // the request itself was cancelled
-	case <-time.After(10 * time.Second):
-		t.Error("the connection is still open")
 	}
 }
 

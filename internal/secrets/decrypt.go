@@ -1,4 +1,4 @@
-// Decryption: the data key through whichever recipient is ours, then every value, then the MAC over all of them.
+// Decryption: the data key through an age identity, then every value, then the MAC over all of them.
 package secrets
 
 import (
@@ -8,147 +8,106 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/aes"
-	"github.com/getsops/sops/v3/age"
-	"github.com/getsops/sops/v3/keys"
-	"github.com/getsops/sops/v3/pgp"
+	sopsage "github.com/getsops/sops/v3/age"
 	"github.com/getsops/sops/v3/shamir"
 )
 
-const (
-	// remoteTimeout is what all recipients that are no age keys (PGP agents, key management services) may take together: without a
-	// network some of them retry for minutes.
-	remoteTimeout = 60 * time.Second
-	// maxRecipients bounds how many are tried, and named in an error.
-	maxRecipients = 100
-)
+// maxRecipients bounds how many are tried.
+const maxRecipients = 100
 
-// dataKey recovers the key that the file's values are encrypted with. All age recipients are tried before any other, which may
-// want a network or a person.
-func dataKey(ctx context.Context, path string, md sops.Metadata) ([]byte, error) {
-	groups := md.KeyGroups
-	need := 1
-	if len(groups) > 1 {
-		if need = md.ShamirThreshold; need == 0 {
-			need = len(groups)
-		}
-		if need < 2 || need > len(groups) {
-			return nil, &Error{File: path, Kind: ErrDamaged, text: fmt.Sprintf("damaged: %d of its %d groups of recipients cannot be what it takes", need, len(groups))}
-		}
+func decrypt(ctx context.Context, path string, data []byte) (*File, error) {
+	format := formatOf(path, data)
+	documents, md, err := load(path, format, data)
+	if err != nil {
+		return nil, err
 	}
-	parts := make(map[int][]byte)
+	f := &File{path: path, format: format, documents: documents}
+	key, err := dataKey(ctx, path, md)
+	var e *Error
+	switch {
+	case errors.As(err, &e) && e.Kind != ErrDamaged && md.foreign():
+		return nil, &keyless{f, md, data, e}
+	case err != nil:
+		return nil, err
+	}
+	if err := f.decrypt(md, key); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// dataKey recovers the key that the file's values are encrypted with, from as many groups of recipients as it takes.
+func dataKey(ctx context.Context, path string, md *metadata) ([]byte, error) {
+	need, err := md.need()
+	if err != nil {
+		return nil, &Error{File: path, Kind: ErrDamaged, text: "damaged: " + err.Error()}
+	}
+	var parts [][]byte
 	var failures []error
-	for i, group := range groups {
-		for _, k := range group {
-			mk, ok := k.(*age.MasterKey)
-			if !ok || parts[i] != nil || ctx.Err() != nil || len(failures) >= maxRecipients {
+	for _, g := range md.groups {
+		if len(parts) == need {
+			break
+		}
+		for _, r := range g {
+			if r.kind != kindAge || ctx.Err() != nil || len(failures) >= maxRecipients {
 				continue
 			}
-			part, err := decryptAge(mk)
-			if err != nil {
-				failures = append(failures, err)
-				continue
+			part, err := decryptAge(&sopsage.MasterKey{Recipient: r.name, EncryptedKey: r.key})
+			if err == nil {
+				parts = append(parts, part)
+				break
 			}
-			parts[i] = part
+			failures = append(failures, err)
 		}
 	}
 	if len(parts) < need {
-		tryRemote(ctx, groups, parts, need)
+		return nil, noDataKey(path, md, len(parts), need, failures)
 	}
-	if len(parts) < need {
-		return nil, noDataKey(path, groups, len(parts), need, failures)
-	}
-	if len(groups) == 1 {
+	if len(md.groups) == 1 {
 		return parts[0], nil
 	}
-	var shares [][]byte
-	for i := range groups { // in order, so that the same file always gives the same error
-		if parts[i] != nil && len(shares) < need {
-			shares = append(shares, parts[i])
-		}
-	}
-	key, err := shamir.Combine(shares)
+	key, err := shamir.Combine(parts)
 	if err != nil {
 		return nil, &Error{File: path, Kind: ErrDamaged, text: "damaged: the parts of its key do not fit together"}
 	}
 	return key, nil
 }
 
-// tryRemote asks the recipients that are no age keys for the parts that are missing, PGP first.
-func tryRemote(ctx context.Context, groups []sops.KeyGroup, parts map[int][]byte, need int) {
-	ctx, cancel := context.WithTimeout(ctx, remoteTimeout)
-	defer cancel()
-	tried := 0
-	for i, group := range groups {
-		ordered := slices.Clone(group)
-		slices.SortStableFunc(ordered, func(a, b keys.MasterKey) int { return rank(a) - rank(b) })
-		for _, k := range ordered {
-			if _, ok := k.(*age.MasterKey); ok || parts[i] != nil || len(parts) >= need || tried >= maxRecipients {
-				continue
-			}
-			tried++
-			if part := askRemote(ctx, k); part != nil {
-				parts[i] = part
-			}
-		}
+// need is how many groups have to give their part of the data key.
+func (md *metadata) need() (int, error) {
+	n := len(md.groups)
+	if n == 1 {
+		return 1, nil
 	}
+	need := md.threshold
+	if need == 0 {
+		need = n
+	}
+	if need < 2 || need > n {
+		return 0, fmt.Errorf("%d of its %d groups of recipients cannot be what it takes", need, n)
+	}
+	return need, nil
 }
 
-func rank(k keys.MasterKey) int {
-	if k.TypeToIdentifier() == pgp.KeyTypeIdentifier {
-		return 0
-	}
-	return 1
+// foreign says whether there are recipients that are no age keys.
+func (md *metadata) foreign() bool {
+	return slices.ContainsFunc(md.groups, func(g group) bool {
+		return slices.ContainsFunc(g, func(r recipient) bool { return r.kind != kindAge })
+	})
 }
 
-// askRemote returns nil where k does not decrypt its part, or not in time.
-func askRemote(ctx context.Context, k keys.MasterKey) []byte {
-	if ctx.Err() != nil {
-		return nil
-	}
-	answer := make(chan []byte, 1)
-	go func() {
-		defer func() {
-			if recover() != nil {
-				answer <- nil
-			}
-		}()
-		var part []byte
-		var err error
-		if c, ok := k.(interface {
-			DecryptContext(context.Context) ([]byte, error)
-		}); ok {
-			part, err = c.DecryptContext(ctx)
-		} else {
-			part, err = k.Decrypt()
-		}
-		if err != nil {
-			part = nil // its text is the library's: it may hold anything
-		}
-		answer <- part
-	}()
-	select {
-	case part := <-answer:
-		return part
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// noDataKey says why no recipient's key was to be had.
-func noDataKey(path string, groups []sops.KeyGroup, have, need int, failures []error) error {
+// noDataKey says why no age recipient's key was to be had.
+func noDataKey(path string, md *metadata, have, need int, failures []error) *Error {
 	var names, ageNames []string
 	damaged := len(failures) > 0
-	for _, g := range groups {
-		for _, k := range g {
-			if k.TypeToIdentifier() == age.KeyTypeIdentifier {
-				ageNames = append(ageNames, k.ToString())
-				names = append(names, printable(k.ToString()))
+	for _, g := range md.groups {
+		for _, r := range g {
+			if r.kind == kindAge {
+				ageNames = append(ageNames, r.name)
+				names = append(names, printable(r.name))
 			} else {
-				names = append(names, printable(k.TypeToIdentifier()+" "+k.ToString()))
+				names = append(names, printable(r.kind+" "+r.name))
 				damaged = false
 			}
 		}
@@ -162,7 +121,7 @@ func noDataKey(path string, groups []sops.KeyGroup, have, need int, failures []e
 	case damaged:
 		e.Kind, e.text = ErrDamaged, "damaged: its key cannot be read for any of "+recipients
 	case len(ageNames) == 0:
-		e.Kind, e.text = ErrWrongIdentity, "encrypted to "+recipients+", and none of these gives its key here"
+		e.Kind, e.text = ErrWrongIdentity, "encrypted to "+recipients
 	case !anyIs(failures, ErrWrongIdentity) && anyIs(failures, ErrNoIdentity):
 		e.Kind, e.text, e.hint = ErrNoIdentity, "encrypted to "+recipients+", and no age identity was found: "+strings.Join(describe(places(), false), ", "), hint
 	default:
@@ -172,7 +131,7 @@ func noDataKey(path string, groups []sops.KeyGroup, have, need int, failures []e
 		}
 	}
 	if need > 1 {
-		e.text += fmt.Sprintf("; %d of its %d groups are needed, %d opened", need, len(groups), have)
+		e.text += fmt.Sprintf("; %d of its %d groups are needed, %d opened", need, len(md.groups), have)
 	}
 	for _, err := range failures {
 		var locked *lockedError
@@ -188,42 +147,35 @@ func anyIs(errs []error, kind error) bool {
 	return slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, kind) })
 }
 
-// decryptTree decrypts every value in place and checks the MAC.
-func decryptTree(path string, tree sops.Tree, key []byte) error {
-	cipher := &watchedCipher{Cipher: aes.NewCipher()}
-	mac, err := tree.Decrypt(key, cipher)
-	if err != nil {
-		where := ""
-		if cipher.failed != "" {
-			where = printable(strings.ReplaceAll(strings.TrimSuffix(cipher.failed, ":"), ":", "/")) + ": "
-		}
-		what := "a value is not what sops encrypted"
-		if cipher.plain {
-			what = "the value is not encrypted although its file is; was it edited without sops?"
-		}
-		return &Error{File: path, Kind: ErrDamaged, text: "damaged: " + where + what}
+// decrypt decrypts every value in place and checks the MAC.
+func (f *File) decrypt(md *metadata, key []byte) error {
+	damaged := func(what string) error {
+		return &Error{File: f.path, Kind: ErrDamaged, text: "damaged: " + what}
 	}
-	want, err := cipher.Cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	c, err := newValueCipher(key)
 	if err != nil {
-		return &Error{File: path, Kind: ErrDamaged, text: "damaged: its MAC is not what sops wrote"}
+		return damaged("its key is none of sops'")
 	}
-	if s, ok := want.(string); !ok || subtle.ConstantTimeCompare([]byte(s), []byte(mac)) != 1 {
-		return &Error{File: path, Kind: ErrDamaged, text: "damaged: its MAC does not match its values; something was changed without sops"}
+	mac, where, err := decryptDocuments(f.documents, md, c)
+	switch {
+	case errors.Is(err, errPlain):
+		return damaged(printable(strings.Join(where, "/")) + ": the value is not encrypted although its file is; was it edited without sops?")
+	case err != nil && where != nil:
+		return damaged(printable(strings.Join(where, "/")) + ": a value is not what sops encrypted")
+	case err != nil:
+		return damaged("a value is not what sops encrypted")
+	}
+	return f.checkMAC(md, c, mac)
+}
+
+// checkMAC compares the MAC that the file has, which is encrypted, with that of its values.
+func (f *File) checkMAC(md *metadata, c *valueCipher, mac string) error {
+	want, err := c.decrypt(md.mac, macData(md))
+	if err != nil {
+		return &Error{File: f.path, Kind: ErrDamaged, text: "damaged: its MAC is not what sops wrote"}
+	}
+	if text, ok := want.(string); !ok || subtle.ConstantTimeCompare([]byte(text), []byte(mac)) != 1 {
+		return &Error{File: f.path, Kind: ErrDamaged, text: "damaged: its MAC does not match its values; something was changed without sops"}
 	}
 	return nil
-}
-
-// watchedCipher remembers which value failed; sops' own error would quote it.
-type watchedCipher struct {
-	aes.Cipher
-	failed string // path of the last value that failed, "a:b:"
-	plain  bool   // it is no ciphertext at all
-}
-
-func (c *watchedCipher) Decrypt(ciphertext string, key []byte, path string) (any, error) {
-	v, err := c.Cipher.Decrypt(ciphertext, key, path)
-	if err != nil {
-		c.failed, c.plain = path, !strings.HasPrefix(ciphertext, "ENC[")
-	}
-	return v, err
 }

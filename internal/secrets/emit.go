@@ -3,20 +3,12 @@ package secrets
 
 import (
 	"bytes"
-	"fmt"
 
-	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/stores"
 	"go.yaml.in/yaml/v3"
 )
 
-// emitYAML writes an encrypted tree with its metadata.
-func emitYAML(tree sops.Tree) ([]byte, error) {
-	branches, err := stores.SerializeMetadata(tree, YAML.metadataOptions())
-	if err != nil {
-		return nil, fmt.Errorf("%w: a key is one that sops reserves for itself", ErrValue)
-	}
-	n, err := yamlNode(branches[0])
+func emitYAML(b branch) ([]byte, error) {
+	n, err := yamlNode(b)
 	if err != nil {
 		return nil, err
 	}
@@ -32,10 +24,10 @@ func emitYAML(tree sops.Tree) ([]byte, error) {
 func yamlNode(v any) (*yaml.Node, error) {
 	n := &yaml.Node{}
 	switch v := v.(type) {
-	case sops.TreeBranch:
+	case branch:
 		n.Kind = yaml.MappingNode
-		for _, item := range v {
-			for _, part := range []any{item.Key, item.Value} {
+		for _, it := range v {
+			for _, part := range []any{it.key, it.value} {
 				c, err := yamlNode(part)
 				if err != nil {
 					return nil, err
@@ -46,8 +38,8 @@ func yamlNode(v any) (*yaml.Node, error) {
 		return n, nil
 	case []any:
 		n.Kind = yaml.SequenceNode
-		for _, item := range v {
-			c, err := yamlNode(item)
+		for _, element := range v {
+			c, err := yamlNode(element)
 			if err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@
 package secrets
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,11 +10,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/aes"
-	"github.com/getsops/sops/v3/age"
-	"github.com/getsops/sops/v3/version"
+	sopsage "github.com/getsops/sops/v3/age"
 )
+
+// sopsVersion is the version of sops whose form we write.
+const sopsVersion = "3.13.3"
+
+// dataKeySize is AES-256's.
+const dataKeySize = 32
 
 // Encrypt returns a SOPS file with these values, sorted by key, encrypted to age recipients ("age1…" or "ssh-ed25519 …"). The
 // file is YAML, and is to be called name. "a/b" is b in a.
@@ -21,56 +25,86 @@ func Encrypt(name string, values map[string]string, recipients []string) ([]byte
 	if formatOf(name, nil) != YAML {
 		return nil, fmt.Errorf("%s: only YAML is written", name)
 	}
-	var root sops.TreeBranch
+	var root branch
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		parts := strings.Split(key, "/")
-		path := make([]any, len(parts))
-		for i, part := range parts {
-			path[i] = part
+		var err error
+		if root, err = root.with(strings.Split(key, "/"), values[key]); err != nil {
+			return nil, fmt.Errorf("key %s: %w", printable(key), err)
 		}
-		root, _ = root.Set(path, values[key])
 	}
-	return encryptTree(sops.TreeBranches{root}, recipients)
-}
-
-// newTree is a tree whose data key is to be encrypted to recipients.
-func newTree(branches sops.TreeBranches, recipients []string) (sops.Tree, error) {
-	var group sops.KeyGroup
-	for _, r := range recipients {
-		mk, err := age.MasterKeyFromRecipient(r)
-		if err != nil {
-			return sops.Tree{}, errors.New("a recipient is not one of age's") // not quoted: it might be an identity
+	for _, it := range root {
+		if it.key == metadataKey {
+			return nil, fmt.Errorf("%w: a key is one that sops reserves for itself", ErrValue)
 		}
-		group = append(group, mk)
 	}
-	if len(group) == 0 {
-		return sops.Tree{}, errors.New("no recipient to encrypt to")
-	}
-	return sops.Tree{Branches: branches, Metadata: sops.Metadata{
-		KeyGroups:         []sops.KeyGroup{group},
-		UnencryptedSuffix: sops.DefaultUnencryptedSuffix,
-		Version:           version.Version,
-	}}, nil
-}
-
-func encryptTree(branches sops.TreeBranches, recipients []string) ([]byte, error) {
-	tree, err := newTree(branches, recipients)
+	key := make([]byte, dataKeySize)
+	rand.Read(key) // which never fails: crypto/rand
+	age, err := encryptKey(key, recipients)
 	if err != nil {
 		return nil, err
 	}
-	key, errs := tree.GenerateDataKey()
-	if len(errs) > 0 {
-		return nil, errors.New("the data key could not be encrypted to every recipient")
+	md := &metadata{rule: suffixRule(defaultSuffix, false), lastModified: time.Now().UTC()}
+	if err := encryptTree([]branch{root}, md, key); err != nil {
+		return nil, err
 	}
-	cipher := aes.NewCipher()
-	mac, err := tree.Encrypt(key, cipher)
+	return emitYAML(append(root, item{metadataKey, branch{
+		{"age", age},
+		{"lastmodified", macData(md)},
+		{"mac", md.mac},
+		{"unencrypted_suffix", defaultSuffix},
+		{"version", sopsVersion},
+	}}))
+}
+
+// with is b with a value at a path.
+func (b branch) with(path []string, value string) (branch, error) {
+	i := slices.IndexFunc(b, func(it item) bool { return it.key == path[0] })
+	if i < 0 {
+		i = len(b)
+		b = append(b, item{path[0], nil})
+	}
+	if len(path) == 1 {
+		b[i].value = value
+		return b, nil
+	}
+	below, ok := b[i].value.(branch)
+	if b[i].value != nil && !ok {
+		return nil, fmt.Errorf("%w: a key of it has a value already", ErrValue)
+	}
+	below, err := below.with(path[1:], value)
+	b[i].value = below
+	return b, err
+}
+
+// encryptTree encrypts every value in place, and puts the MAC into md.
+func encryptTree(documents []branch, md *metadata, key []byte) error {
+	c, err := newValueCipher(key)
 	if err != nil {
-		return nil, errors.New("a value has a type that sops does not encrypt")
+		return err
 	}
-	tree.Metadata.LastModified = time.Now().UTC()
-	tree.Metadata.MessageAuthenticationCode, err = cipher.Encrypt(mac, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	mac, err := encryptDocuments(documents, md, c)
 	if err != nil {
-		return nil, errors.New("the MAC could not be encrypted")
+		return err
 	}
-	return emitYAML(tree)
+	md.mac, err = c.encrypt(mac, macData(md))
+	return err
+}
+
+// encryptKey encrypts the data key to each recipient, as metadata lists them.
+func encryptKey(key []byte, recipients []string) ([]any, error) {
+	var list []any
+	for _, r := range recipients {
+		mk, err := sopsage.MasterKeyFromRecipient(r)
+		if err != nil {
+			return nil, errors.New("a recipient is not one of age's") // not quoted: it might be an identity
+		}
+		if err := mk.Encrypt(key); err != nil {
+			return nil, errors.New("the data key could not be encrypted to every recipient")
+		}
+		list = append(list, branch{{"enc", mk.EncryptedKey}, {"recipient", mk.Recipient}})
+	}
+	if len(list) == 0 {
+		return nil, errors.New("no recipient to encrypt to")
+	}
+	return list, nil
 }

@@ -7,9 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-
-	"github.com/getsops/sops/v3"
-	"github.com/getsops/sops/v3/stores"
+	"sync"
 )
 
 // Format is the form of a SOPS file.
@@ -23,9 +21,10 @@ const (
 	INI    Format = "ini"
 )
 
+// What tells INI and dotenv where a name does not. Expressions are compiled where one is used: most runs use none.
 var (
-	iniSection = regexp.MustCompile(`(?m)^\[sops\]\s*$`)
-	dotenvMAC  = regexp.MustCompile(`(?m)^sops_mac=`)
+	iniSection = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\[sops\]\s*$`) })
+	dotenvMAC  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^sops_mac=`) })
 )
 
 // formatOf tells a file's format by its extension, as sops does, or else by its content.
@@ -43,42 +42,42 @@ func formatOf(path string, data []byte) Format {
 	switch text := bytes.TrimSpace(data); {
 	case bytes.HasPrefix(text, []byte("{")):
 		return JSON
-	case dotenvMAC.Match(data):
+	case dotenvMAC().Match(data):
 		return Dotenv
-	case iniSection.Match(data):
+	case iniSection().Match(data):
 		return INI
 	}
 	return YAML
 }
 
 // load parses an encrypted file.
-func load(path string, format Format, data []byte) (sops.Tree, error) {
+func load(path string, format Format, data []byte) ([]branch, *metadata, error) {
 	damaged := func(what string) error {
 		return &Error{File: path, Kind: ErrDamaged, text: "damaged: " + what}
 	}
-	branches, err := format.read(data)
+	documents, err := format.read(data)
 	if err != nil {
-		return sops.Tree{}, damaged(err.Error())
+		return nil, nil, damaged(err.Error())
 	}
-	branches, metadata, err := stores.ExtractMetadata(branches, format.metadataOptions())
-	if errors.Is(err, sops.MetadataNotFound) {
-		return sops.Tree{}, &Error{
+	documents, md, err := takeMetadata(format, documents)
+	if errors.Is(err, errNoMetadata) {
+		return nil, nil, &Error{
 			File: path, Kind: ErrNotEncrypted,
 			text: "not encrypted: it is plain " + string(format) + " without sops' metadata",
 			hint: "encrypt it before it is committed: sops encrypt --in-place " + path,
 		}
 	}
 	if err != nil {
-		return sops.Tree{}, damaged("its sops metadata cannot be read")
+		return nil, nil, damaged("its sops metadata cannot be read")
 	}
-	return sops.Tree{Branches: branches, Metadata: metadata}, nil
+	return documents, md, nil
 }
 
-var lineNumber = regexp.MustCompile(`\bline (\d+)`)
+var lineNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\bline (\d+)`) })
 
 // atLine takes the line number out of a parser's error, and nothing else: the rest may quote the file.
 func atLine(err error) string {
-	if m := lineNumber.FindStringSubmatch(err.Error()); m != nil {
+	if m := lineNumber().FindStringSubmatch(err.Error()); m != nil {
 		return " (line " + m[1] + ")"
 	}
 	return ""

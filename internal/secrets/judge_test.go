@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"filippo.io/age"
@@ -76,6 +77,24 @@ func TestSopsAndWeReadEachOther(t *testing.T) {
 				t.Errorf("values (-want +got):\n%s", diff)
 			}
 		})
+	}
+	for _, option := range []string{"unencrypted_suffix: d", "encrypted_suffix: d", "unencrypted_regex: ^(key|top)", "encrypted_regex: ^(ssid|nested|n)$",
+		"unencrypted_comment_regex: (first|inside)", "encrypted_comment_regex: (first|inside)", "mac_only_encrypted: true, encrypted_regex: key"} {
+		config := write(t, ".sops.yaml", []byte("creation_rules: [{age: "+recipient+", "+option+"}]\n"))
+		for _, tt := range judged {
+			t.Run(option+" "+tt.name, func(t *testing.T) {
+				encrypted := sops("--config", config, "encrypt", tt.name)
+				if name, _, _ := strings.Cut(option, ":"); !strings.Contains(string(encrypted), name) {
+					t.Fatalf("it is not encrypted with %s:\n%s", name, encrypted)
+				}
+				path := write(t, tt.name, encrypted)
+				for key, want := range tt.want {
+					if got := lookup(t, path, key); got != want {
+						t.Errorf("%s: %q, want %q", key, got, want)
+					}
+				}
+			})
+		}
 	}
 	values := map[string]string{"key": "line one\nline two\n", "wifi_psk": `a "b" \ $c; #=`}
 	for _, tt := range []struct{ name, extract string }{{"ours.yaml", `["%"]`}} {

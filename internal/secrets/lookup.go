@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/getsops/sops/v3"
 )
 
 // Lookup returns the value of a key: "a/b/c" is c in b in a, and a number is an index of a list, from 0. A key that has a slash in
@@ -39,7 +37,7 @@ func (f *File) unusable(key, why string) error {
 // find returns every value that key names. Of several documents in one YAML file each is looked at.
 func (f *File) find(key string) []any {
 	var found []any
-	for _, b := range f.branches {
+	for _, b := range f.documents {
 		found = append(found, find(b, key)...)
 	}
 	return found
@@ -55,19 +53,19 @@ func find(v any, key string) []any {
 		}
 	}
 	switch v := v.(type) {
-	case sops.TreeBranch:
-		for _, item := range v {
-			if name, ok := item.Key.(string); ok { // else it is a comment
-				below(name, item.Value)
+	case branch:
+		for _, it := range v {
+			if name, ok := it.key.(string); ok { // else it is a comment
+				below(name, it.value)
 			}
 		}
 	case []any:
 		i := 0
-		for _, item := range v {
-			if _, ok := item.(sops.Comment); ok {
+		for _, element := range v {
+			if _, ok := element.(comment); ok {
 				continue
 			}
-			below(strconv.Itoa(i), item)
+			below(strconv.Itoa(i), element)
 			i++
 		}
 	}
@@ -78,8 +76,6 @@ func (f *File) bytes(key string, v any) ([]byte, error) {
 	switch v := v.(type) {
 	case string:
 		return []byte(v), nil
-	case []byte:
-		return v, nil
 	case int:
 		return []byte(strconv.Itoa(v)), nil
 	case bool:
@@ -94,7 +90,7 @@ func (f *File) bytes(key string, v any) ([]byte, error) {
 		return nil, f.unusable(key, "was encrypted as a time, which does not keep how it was written: put it in quotes and encrypt it again")
 	case nil:
 		return nil, f.unusable(key, "has no value")
-	case sops.TreeBranch:
+	case branch:
 		return nil, f.unusable(key, "is a mapping, its values are "+shortList(leaves(printable(key)+"/", v), 12))
 	case []any:
 		return nil, f.unusable(key, "is a list, its values are "+shortList(leaves(printable(key)+"/", v), 12))
@@ -105,7 +101,7 @@ func (f *File) bytes(key string, v any) ([]byte, error) {
 // Keys returns the names of all values, in the order of the file.
 func (f *File) Keys() []string {
 	var all []string
-	for _, b := range f.branches {
+	for _, b := range f.documents {
 		all = append(all, leaves("", b)...)
 	}
 	return all
@@ -115,24 +111,24 @@ func leaves(prefix string, v any) []string {
 	var all []string
 	add := func(name string, child any) {
 		switch child.(type) {
-		case sops.TreeBranch, []any:
+		case branch, []any:
 			all = append(all, leaves(prefix+name+"/", child)...)
 		default:
 			all = append(all, prefix+name)
 		}
 	}
 	switch v := v.(type) {
-	case sops.TreeBranch:
-		for _, item := range v {
-			if name, ok := item.Key.(string); ok {
-				add(printable(name), item.Value)
+	case branch:
+		for _, it := range v {
+			if name, ok := it.key.(string); ok {
+				add(printable(name), it.value)
 			}
 		}
 	case []any:
 		i := 0
-		for _, item := range v {
-			if _, ok := item.(sops.Comment); !ok {
-				add(strconv.Itoa(i), item)
+		for _, element := range v {
+			if _, ok := element.(comment); !ok {
+				add(strconv.Itoa(i), element)
 				i++
 			}
 		}

@@ -1,9 +1,15 @@
 // Package secrets reads files that are encrypted with SOPS (YAML, JSON, dotenv, INI) or age, in memory only.
 //
-// The cryptography and the metadata are those of github.com/getsops/sops/v3, and so are the places where identities are
-// looked for (identity.go lists them). What is different is what goes wrong: sops' and age's own error texts may quote what they were
-// reading, so none of them is passed on. Every failure has a kind for errors.Is, names the file and where there is one the key,
-// and never holds a plaintext or an identity.
+// What age can open is opened here. The data key is decrypted by the packages of github.com/getsops/sops/v3 that are small (age, shamir),
+// with the identities that sops would find (identity.go lists them). What sops does with that key this package does on its own, in the forms
+// that sops writes and nothing else: sops' package for it links the clients of every key service, which costs more at each start than the
+// whole job. For a file whose key such a service has, or PGP, the sops program is asked (sops.go).
+//
+// sops' and age's error texts may quote what they were reading, so none of them is passed on. Every failure has a kind for errors.Is, names
+// the file and where there is one the key, and never holds a plaintext or an identity.
+//
+// Reading order: format.go, read.go and readyaml.go (bytes to trees), metadata.go (who, and which values), decrypt.go (the data key),
+// mac.go and cipher.go (the values), lookup.go (what was asked for).
 package secrets
 
 import (
@@ -16,7 +22,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/logging"
 )
 
@@ -56,46 +61,26 @@ func init() {
 
 // File is a decrypted SOPS file.
 type File struct {
-	path     string
-	format   Format
-	branches sops.TreeBranches
+	path      string
+	format    Format
+	documents []branch
 }
 
 // Name returns the path that the file was opened by.
 func (f *File) Name() string { return f.path }
 
 // Open reads and decrypts a SOPS file and checks its MAC. The format is told by the name's extension, or by the content where that
-// says nothing. Where ctx ends while somebody else is asked for the key (a key service, an agent, a plugin, a person), its error
+// says nothing. Where ctx ends while somebody else is asked for the key (an agent, a plugin, a person, the sops program), its error
 // comes at once.
 func Open(ctx context.Context, path string) (*File, error) {
-	return await(ctx, path, func() (*File, error) {
+	f, err := await(ctx, path, func() (*File, error) {
 		data, err := readAll(path)
 		if err != nil {
 			return nil, err
 		}
 		return decrypt(ctx, path, data)
 	})
-}
-
-// Decrypt is Open for a file that was read already; path is its name.
-func Decrypt(ctx context.Context, path string, data []byte) (*File, error) {
-	return await(ctx, path, func() (*File, error) { return decrypt(ctx, path, data) })
-}
-
-func decrypt(ctx context.Context, path string, data []byte) (*File, error) {
-	format := formatOf(path, data)
-	tree, err := load(path, format, data)
-	if err != nil {
-		return nil, err
-	}
-	key, err := dataKey(ctx, path, tree.Metadata)
-	if err != nil {
-		return nil, err
-	}
-	if err := decryptTree(path, tree, key); err != nil {
-		return nil, err
-	}
-	return &File{path: path, format: format, branches: tree.Branches}, nil
+	return orBySops(ctx, f, err)
 }
 
 // recovered turns a panic of a library into an error: what it could not handle is a damaged file. The panic's value is not

@@ -166,11 +166,11 @@ func (c *container) parsePrivateSection(section []byte) error {
 		}
 	}
 	// A key whose halves do not belong together signs what nobody can verify.
-	derived := ed25519.NewKeyFromSeed(private[:ed25519.SeedSize])
-	if !bytes.Equal(derived, private) || !bytes.Equal(public, c.public) || !bytes.Equal(derived[ed25519.SeedSize:], c.public) {
+	derived := publicHalf(private[:ed25519.SeedSize])
+	if !bytes.Equal(derived, private[ed25519.SeedSize:]) || !bytes.Equal(derived, public) || !bytes.Equal(derived, c.public) {
 		return fmt.Errorf("%w: its private and its public half do not belong together", ErrFormat)
 	}
-	c.private, c.comment = derived, string(comment)
+	c.private, c.comment = bytes.Clone(private), string(comment)
 	return checkComment(c.comment)
 }
 

@@ -3,6 +3,7 @@ package sshkey
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"os"
@@ -427,4 +428,20 @@ func FuzzParsePrivate(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestThePublicHalfIsThatOfTheStandardLibrary(t *testing.T) {
+	for i := range 200 {
+		seed := make([]byte, ed25519.SeedSize)
+		switch i {
+		case 0:
+		case 1:
+			seed = bytes.Repeat([]byte{0xff}, ed25519.SeedSize)
+		default:
+			rand.Read(seed)
+		}
+		if want := ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey); !publicHalf(seed).Equal(want) {
+			t.Errorf("%x: got %x, want %x", seed, publicHalf(seed), want)
+		}
+	}
 }

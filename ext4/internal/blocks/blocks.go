@@ -54,6 +54,23 @@ func (c *Cache) Block(n format.FSBlock) ([]byte, error) {
 	return b, nil
 }
 
+// Ahead reads count blocks from n on at once, if the first is not kept yet. What it cannot read is left to Block.
+func (c *Cache) Ahead(n format.FSBlock, count int) {
+	c.mu.Lock()
+	_, ok := c.kept[n]
+	c.mu.Unlock()
+	if ok {
+		return
+	}
+	b := make([]byte, count*c.size)
+	if c.Read(n, b) != nil {
+		return
+	}
+	for i := range count {
+		c.keep(n+format.FSBlock(i), b[i*c.size:][:c.size:c.size])
+	}
+}
+
 func (c *Cache) keep(n format.FSBlock, b []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

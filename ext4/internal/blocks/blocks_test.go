@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"boringboot/ext4/internal/blocks"
+	"boringboot/ext4/internal/format"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -57,5 +58,40 @@ func TestBlocksBeyondTheEndAreErrors(t *testing.T) {
 	}
 	if err := c.Read(3, make([]byte, 2048)); err == nil {
 		t.Error("two blocks were read from the last one on")
+	}
+}
+
+// pieces counts the reads of a device.
+type pieces struct {
+	io.ReaderAt
+	n int
+}
+
+func (p *pieces) ReadAt(b []byte, off int64) (int, error) {
+	p.n++
+	return p.ReaderAt.ReadAt(b, off)
+}
+
+func TestBlocksThatWereReadAheadAreReadOnce(t *testing.T) {
+	device := bytes.Repeat([]byte("0123456789abcdef"), 4*64)
+	for i := range 4 {
+		device[i*1024] = byte('A' + i)
+	}
+	p := &pieces{ReaderAt: bytes.NewReader(device[:3500])} // shorter than it should be
+	c := blocks.NewCache(p, 1024, 4)
+	c.Ahead(0, 3)
+	c.Ahead(0, 3)
+	for i := range 3 {
+		if b, err := c.Block(format.FSBlock(i)); err != nil || !bytes.Equal(b, device[i*1024:][:1024]) {
+			t.Errorf("block %d: %.4q, %v", i, b, err)
+		}
+	}
+	if p.n != 1 {
+		t.Errorf("%d reads", p.n)
+	}
+	c.ForgetAll()
+	c.Ahead(2, 2)
+	if _, err := c.Block(2); err != nil {
+		t.Errorf("a block that lies before one that cannot be read: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ package blocks
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"boringboot/ext4/internal/format"
@@ -11,7 +12,8 @@ import (
 
 // Overlay is a transaction's view of the blocks. It is used by one goroutine.
 type Overlay struct {
-	base  *Cache
+	base  Source
+	size  int // of a block, in bytes
 	dirty map[format.FSBlock]*copied
 }
 
@@ -22,7 +24,12 @@ type copied struct {
 
 // NewOverlay starts with no change.
 func NewOverlay(base *Cache) *Overlay {
-	return &Overlay{base: base, dirty: make(map[format.FSBlock]*copied)}
+	return &Overlay{base: base, size: base.size, dirty: make(map[format.FSBlock]*copied)}
+}
+
+// OnTop starts one over what this one has changed; this one is not to change any more.
+func (o *Overlay) OnTop() *Overlay {
+	return &Overlay{base: o, size: o.size, dirty: make(map[format.FSBlock]*copied)}
 }
 
 // Block is the changed copy, or the device's block.
@@ -49,7 +56,7 @@ func (o *Overlay) Edit(n format.FSBlock) ([]byte, error) {
 
 // Fresh gives a zeroed block for n, which was free: nothing is read.
 func (o *Overlay) Fresh(n format.FSBlock) []byte {
-	c := &copied{new: make([]byte, o.base.size)}
+	c := &copied{new: make([]byte, o.size)}
 	o.dirty[n] = c
 	return c.new
 }
@@ -83,6 +90,22 @@ func (o *Overlay) Changes() []Change {
 		return 0
 	})
 	return out
+}
+
+// Reverted lists the blocks that were changed as they were before, in ascending order. Fresh are those that had no content.
+func (o *Overlay) Reverted() ([]Change, error) {
+	var out []Change
+	for _, n := range slices.Sorted(maps.Keys(o.dirty)) {
+		if c := o.dirty[n]; c.old != nil && bytes.Equal(c.old, c.new) {
+			continue
+		}
+		old, err := o.base.Block(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Change{Block: n, Data: old, Fresh: o.dirty[n].old == nil})
+	}
+	return out, nil
 }
 
 // Has tells whether block n has been changed.

@@ -23,6 +23,14 @@ func crc32cWord(sum, v uint32) uint32 {
 	return sum
 }
 
+// crc32cZeros is CRC32C of n zeros, which stand for a checksum in what it is of.
+func crc32cZeros(sum uint32, n int) uint32 {
+	for range n {
+		sum = castagnoli[byte(sum)] ^ sum>>8
+	}
+	return sum
+}
+
 // Seed is the start value of all checksums but the superblock's: crc32c of the UUID, or s_checksum_seed, which keeps it
 // when the UUID is changed.
 func (s Superblock) Seed() uint32 {
@@ -45,12 +53,11 @@ type GroupChecksum struct {
 }
 
 func (c GroupChecksum) of(g Group, d GroupDesc) uint16 {
-	var zero [2]byte
 	before, after := d[:BGChecksum], d[BGChecksum+2:]
 	if c.Metadata {
 		sum := crc32cWord(c.Seed, uint32(g))
 		sum = CRC32C(sum, before)
-		sum = CRC32C(sum, zero[:])
+		sum = crc32cZeros(sum, 2)
 		return uint16(CRC32C(sum, after))
 	}
 	var num [4]byte
@@ -70,15 +77,14 @@ func InodeSeed(seed uint32, ino Ino, generation uint32) uint32 {
 }
 
 func (in Inode) checksum(seed uint32, ino Ino) uint32 {
-	var zero [2]byte
 	sum := InodeSeed(seed, ino, IGeneration.Get(in))
 	sum = CRC32C(sum, in[:IChecksumLo])
-	sum = CRC32C(sum, zero[:])
+	sum = crc32cZeros(sum, 2)
 	if !in.hasChecksumHi() {
 		return CRC32C(sum, in[IChecksumLo+2:]) & 0xFFFF
 	}
 	sum = CRC32C(sum, in[IChecksumLo+2:IChecksumHi])
-	sum = CRC32C(sum, zero[:])
+	sum = crc32cZeros(sum, 2)
 	return CRC32C(sum, in[IChecksumHi+2:])
 }
 

@@ -3,7 +3,10 @@ package format
 // This file is a block of the orphan file: inode numbers, 0 for a free place, and a tail with magic and checksum
 // (kernel: struct ext4_orphan_block_tail).
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // OrphanBlock is a view of one block.
 type OrphanBlock []byte
@@ -27,9 +30,8 @@ func (b OrphanBlock) tail() []byte { return b[len(b)-orphanTailSize:] }
 func (b OrphanBlock) MagicOK() bool { return obMagic.Get(b.tail()) == orphanMagic }
 
 func (b OrphanBlock) checksum(seed uint32, at FSBlock) uint32 {
-	var number [8]byte
-	binary.LittleEndian.PutUint64(number[:], uint64(at))
-	return CRC32C(CRC32C(seed, number[:]), b[:len(b)-orphanTailSize])
+	sum := crc32cWord(crc32cWord(seed, uint32(at)), uint32(at>>32))
+	return CRC32C(sum, b[:len(b)-orphanTailSize])
 }
 
 // ChecksumOK verifies the checksum, which is over the block's number and the entries; seed is the orphan inode's.
@@ -43,7 +45,11 @@ func (b OrphanBlock) SetChecksum(seed uint32, at FSBlock) {
 
 // Inodes lists the inode numbers in the block.
 func (b OrphanBlock) Inodes() (list []Ino) {
-	for off := 0; off+4 <= len(b)-orphanTailSize; off += 4 {
+	entries := b[:len(b)-orphanTailSize]
+	if len(entries) == 0 || entries[0] == 0 && bytes.Equal(entries[1:], entries[:len(entries)-1]) { // none, as in nearly every one
+		return nil
+	}
+	for off := 0; off+4 <= len(entries); off += 4 {
 		if ino := binary.LittleEndian.Uint32(b[off:]); ino != 0 {
 			list = append(list, Ino(ino))
 		}

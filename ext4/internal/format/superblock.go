@@ -58,6 +58,7 @@ const (
 	SDefaultMountOpts  U32 = 0x100
 	SFirstMetaBG       U32 = 0x104
 	SMkfsTime          U32 = 0x108
+	sJnlBlocks             = 0x10C // 17 words: i_block of the journal's inode, the high and the low word of its size
 	SBlocksCountHi     U32 = 0x150
 	SRBlocksCountHi    U32 = 0x154
 	SFreeBlocksCountHi U32 = 0x158
@@ -93,6 +94,7 @@ const (
 	FlagUnsignedHash = 0x2
 
 	RevDynamic     = 1
+	JnlBackup      = 1 // of s_jnl_backup_type: s_jnl_blocks has a copy
 	OSHurd         = 1 // of s_creator_os: other fields in the inode
 	ChecksumCRC32C = 1
 	EncodingUTF8   = 1 // of s_encoding: UTF-8 12.1
@@ -150,6 +152,18 @@ func (s Superblock) ReservedBlocks() uint64 {
 
 func (s Superblock) UUID() []byte        { return s[sUUID:][:16] }
 func (s Superblock) JournalUUID() []byte { return s[sJournalUUID:][:16] }
+
+// SetJournalBackup copies where the journal is from its inode, if there is such a copy: e2fsck finds the journal by it.
+func (s Superblock) SetJournalBackup(journal Inode) {
+	if SJnlBackupType.Get(s) != JnlBackup {
+		return
+	}
+	words := s[sJnlBlocks:][:IBlockSize+8]
+	copy(words, journal.IBlock())
+	U32(IBlockSize).Set(words, uint32(journal.Size()>>32))
+	U32(IBlockSize+4).Set(words, uint32(journal.Size()))
+}
+
 func (s Superblock) VolumeName() string  { return cString(s[sVolumeName:][:16]) }
 func (s Superblock) LastMounted() string { return cString(s[sLastMounted:][:64]) }
 func (s Superblock) BackupBGs() [2]uint32 {

@@ -168,6 +168,31 @@ func (j *Journal) Continue(r *Replayed) *Journal {
 	return &next
 }
 
+// After is the journal when n transactions have gone through it.
+func (j *Journal) After(n uint32) *Journal {
+	next := *j
+	next.sequence += n
+	return &next
+}
+
+// LengthFor is how many blocks a journal has whose log a transaction of so many fills, beside the area for fast commits.
+func (j *Journal) LengthFor(blocks int) uint64 {
+	n := format.JSNumFCBlocks.Get(j.sb)
+	if n == 0 && j.HasFastCommits() {
+		n = format.JDefaultFCBlocks
+	}
+	return uint64(j.First) + uint64(max(blocks, minLog)) + uint64(n)
+}
+
+// Longer is the journal with a log of length blocks while its transaction is in it: Started says so and Emptied takes it back, each
+// in the write that it is anyway. An empty log is as long as it was.
+func (j *Journal) Longer(length uint32) *Journal {
+	next := *j
+	next.Length = length
+	next.Last = length - next.fastCommitBlocks()
+	return &next
+}
+
 // Begun is a log that begins at a block where nothing is, so that it is empty, but not unmounted: the fast commits, if they are kept,
 // count.
 func (j *Journal) Begun(start uint32, fastCommits bool) []byte {
@@ -188,6 +213,9 @@ func (j *Journal) superblock(start, sequence uint32, fastCommits bool) []byte {
 	sb := format.JournalSuperblock(bytes.Clone(j.sb))
 	if !fastCommits {
 		format.JSFeatureIncompat.Set(sb, format.JSFeatureIncompat.Get(sb)&^format.JIncompatFastCommit)
+	}
+	if start != 0 {
+		format.JSMaxlen.Set(sb, j.Length)
 	}
 	format.JSStart.Set(sb, start)
 	format.JSSequence.Set(sb, sequence)

@@ -60,6 +60,7 @@
           "f2fs-tools"
           "gettext"
           "glib"
+          "gnupg"
           "go"
           "gobject-introspection"
           "gopls"

@@ -14,7 +14,8 @@ import (
 
 // Options of an audit.
 type Options struct {
-	Workers int // goroutines; 0 means as many as there are cores
+	Workers int  // goroutines; 0 means as many as there are cores
+	Owners  bool // remember who has which blocks
 }
 
 // ErrNotExt is the error of an image that holds no file system of the ext family.
@@ -33,6 +34,7 @@ type checker struct {
 	shared *bitset // blocks that several inodes may use (attributes)
 	facts  []atomic.Pointer[groupFacts]
 	dirs   directories
+	owners *owners // nil: nobody wants to know
 
 	resolving *resolver // not nil while claimants of clusters are looked for: see duplicates.go
 
@@ -67,6 +69,9 @@ func Run(ctx context.Context, disk io.ReaderAt, size int64, o Options) (*Result,
 	c := &checker{ctx: ctx, disk: disk, size: size, workers: o.Workers}
 	if c.workers <= 0 {
 		c.workers = runtime.GOMAXPROCS(0)
+	}
+	if o.Owners {
+		c.owners = &owners{}
 	}
 	counts, err := c.run()
 	if err == nil {

@@ -30,6 +30,9 @@ func (c *checker) claim(ino uint32, b, n uint64) {
 	if n == 0 {
 		return
 	}
+	if c.owners != nil && c.resolving == nil {
+		c.owners.add(UseFile, ino, b, n)
+	}
 	first, last := c.sb.clusterOf(b), c.sb.clusterOf(b+n-1)
 	n = last - first + 1
 	if c.claimed.Add(n) > flood*c.sb.clusterCount()+1<<20 {

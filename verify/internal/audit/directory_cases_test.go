@@ -150,7 +150,7 @@ var nameCases = []dirCase{
 	}, code: audit.CodeDuplicateName},
 	{name: "a name twice in several blocks", image: "linear", dir: "linear", edit: func(e *editor) {
 		e.write(e.list(2)[2]+6, e.data[e.list(1)[2]+6:][:2+60+3])
-	}, code: audit.CodeDuplicateName, warning: true},
+	}, code: audit.CodeDuplicateName, stricter: true},
 	{name: "a name twice in a hash tree", image: "modern", dir: "hashed", edit: func(e *editor) {
 		list := e.list(e.leaves()[1])
 		e.rename(list[2], e.name(list[1]))

@@ -147,7 +147,7 @@ var inlineCases = []dirCase{
 	{name: "an entry of the wrong type", image: "inline_data", dir: "few", edit: func(e *editor) { e.put(inlineEntry(e, 1)+7, 1) }, code: audit.CodeDirectoryEntry},
 	{name: "a name twice", image: "inline_data", dir: "few", edit: func(e *editor) {
 		e.put(inlineEntry(e, 1)+8, e.data[inlineEntry(e, 2)+8])
-	}, code: audit.CodeDuplicateName, warning: true},
+	}, code: audit.CodeDuplicateName, stricter: true},
 	{name: "a size that is not that of the data", image: "inline_data", dir: "few", edit: func(e *editor) { e.resize(12) }, code: audit.CodeInodeSize},
 	{name: "an index in an inode", image: "inline_data", dir: "few", edit: setIndex, code: audit.CodeDirectoryHash},
 }

@@ -127,7 +127,7 @@ func (w *worker) checkIndex(logical, block uint64, level int, in span, end uint6
 	}
 	if depth := k.depth - level - 1; node.depth() != depth {
 		// e2fsck counts levels from the inode and never looks; the kernel does not read such a file.
-		c.warn(CodeMap, o, "the extent node in block %d says that %d levels are below it, and %d are", block, node.depth(), depth)
+		c.report(CodeMap, o, "the extent node in block %d says that %d levels are below it, and %d are", block, node.depth(), depth)
 	}
 	first := node.first(0)
 	if first != logical {

@@ -64,7 +64,7 @@ func TestExtentTrees(t *testing.T) {
 		{name: "a node's magic", file: "many-extents", damage: inNode16(0, 0, 0), code: audit.CodeMap, sev: fails},
 		{name: "a node's places", file: "many-extents", damage: inNode16(0, maxAt, 85), code: audit.CodeMap, sev: fails},
 		{name: "an empty node", file: "many-extents", damage: inNode16(0, entriesAt, 0), code: audit.CodeMap, sev: fails},
-		{name: "a node's depth, which e2fsck does not read", file: "many-extents", damage: inNode16(0, depthAt, 1), code: audit.CodeMap, sev: warns},
+		{name: "a node's depth, which e2fsck does not read", file: "many-extents", damage: inNode16(0, depthAt, 1), code: audit.CodeMap, sev: audit.Error, stricter: true},
 		{name: "a node's checksum", file: "many-extents", damage: func(c *canvas, ino int) {
 			nodes, _ := c.mapOf(ino)
 			c.write32(nodes[0].block*c.block+1020, 7)

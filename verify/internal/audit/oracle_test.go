@@ -27,7 +27,7 @@ import (
 //	BORINGBOOT_AUDIT_IMAGE=name   of this image only
 //	BORINGBOOT_AUDIT_REPORT=file  where all disagreements are written to
 const (
-	defaultDamages = 6000
+	defaultDamages = 3000
 	wantAgreement  = 0.995
 )
 

@@ -29,6 +29,7 @@ type Result struct {
 	Directories    int
 
 	Groups []GroupUse // empty where the audit has ended before they were counted
+	Owners []Owner    // in the order of the disk, where Options asked for them
 }
 
 // GroupUse says what the blocks of a group are used for. What is free and all others add up to Blocks.
@@ -74,6 +75,7 @@ func (c *checker) result(counts []counted) *Result {
 	if counts != nil {
 		r.FreeBlocks, r.FreeInodes = c.freeBlocks, c.freeInodes
 		r.Groups = c.groupUse(counts)
+		r.Owners = c.ownersSorted()
 	}
 	return r
 }

@@ -69,6 +69,13 @@ func (a *Audit) Child(dir uint32, name string, inDir func([]Damage)) (*Inode, er
 
 // Target returns what a symlink that was judged points to.
 func (a *Audit) Target(in *Inode) (string, error) {
+	if in.Flags&FlagEncrypt != 0 {
+		return "", fmt.Errorf("inode %d: its target is encrypted", in.Ino)
+	}
+	if in.Flags&FlagInlineData != 0 {
+		target, err := a.fs.inlineData(in)
+		return string(target), err
+	}
 	if in.fast(a.fs.Superblock) {
 		return string(in.block[:min(in.Size, fastLink)]), nil
 	}
@@ -95,17 +102,25 @@ func (a *Audit) Directory(ino uint32) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	if in.Flags&(FlagInlineData|FlagEncrypt|FlagCasefold) != 0 {
+	if in.Flags&(FlagEncrypt|FlagCasefold) != 0 {
 		return nil, fmt.Errorf("inode %d: a directory with the flags 0x%x is not judged", ino, in.Flags)
 	}
-	if err := a.fs.CheckDirectory(ino); err != nil {
+	x := &dirReader{a: a, in: in, object: fmt.Sprintf("inode %d", ino), d: &Directory{names: map[string]dirent{}}, index: map[uint64]bool{}}
+	if in.Mode&ModeType == ModeDir && in.Flags&FlagInlineData != 0 {
+		if err := x.inlineDirectory(); err != nil {
+			return nil, err
+		}
+		x.count()
+		a.dirs[ino] = x.d
+		return x.d, nil
+	}
+	if err := a.fs.checkDirectory(ino, MaxOwnDirectory); err != nil {
 		return nil, err
 	}
 	m := a.mapOf(ino)
 	if m == nil {
 		return nil, fmt.Errorf("inode %d: %w: the directory has no blocks", ino, ErrCorrupt)
 	}
-	x := &dirReader{a: a, in: in, object: fmt.Sprintf("inode %d", ino), d: &Directory{names: map[string]dirent{}}, index: map[uint64]bool{}}
 	x.x = &indexer{fs: a.fs, ino: ino, m: m}
 	if in.Flags&FlagIndex != 0 {
 		if err := x.hashTree(); err != nil {
@@ -146,6 +161,11 @@ func (x *dirReader) leaf(n uint64, block []byte) {
 	if x.a.fs.checksums() {
 		block = x.tail(n, block)
 	}
+	x.chain(n, block)
+}
+
+// chain judges a chain of entries, to its end.
+func (x *dirReader) chain(n uint64, block []byte) {
 	for at := 0; at < len(block); {
 		if at+direntHead > len(block) {
 			x.note("block %d: %d bytes after the last entry", n, len(block)-at)

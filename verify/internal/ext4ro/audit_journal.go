@@ -62,7 +62,7 @@ func (a *Audit) journal() error {
 	version, blockSize, maxLen, first := field(0x04), field(0x0C), field(0x10), field(0x14) // h_blocktype, s_blocksize, s_maxlen, s_first
 	must(version == jbd2SuperV1 || version == jbd2SuperV2, "h_blocktype is %d", version)
 	must(int64(blockSize) == sb.BlockSize, "s_blocksize is %d, the file system's is %d", blockSize, sb.BlockSize)
-	must(maxLen >= jbd2MinBlocks && uint64(maxLen) == m.Blocks, "s_maxlen is %d, it has %d blocks", maxLen, m.Blocks)
+	must(maxLen >= jbd2MinBlocks && uint64(maxLen) <= m.Blocks, "s_maxlen is %d, it has %d blocks", maxLen, m.Blocks)
 	must(first == 1, "s_first is %d, and its log begins after the superblock", first)
 	must(field(0x20) == 0, "s_errno is %d: the kernel has met an error", int32(field(0x20)))
 	must(field(0x1C) == 0 || sb.FeatureIncompat&IncompatRecover != 0, "s_start is %d: it holds changes, and the superblock says that it does not", field(0x1C))

@@ -8,6 +8,9 @@ import "fmt"
 // store path; a size beyond it is damage or beyond what is checked here.
 const MaxDirectory = 4 << 20
 
+// MaxOwnDirectory is the bound for our own decoder, which reads each directory once: some 800,000 names.
+const MaxOwnDirectory = 64 << 20
+
 const (
 	dxRootInfo    = 0x18       // struct dx_root: after the entries of "." and ".."
 	dxNodeEntries = 0x08       // struct dx_node: after an empty entry
@@ -17,7 +20,10 @@ const (
 
 // CheckDirectory reports whether inode ino is a directory whose size, block map and index hold together, so that a reader that
 // trusts them reads each of its blocks at most once.
-func (fs *FS) CheckDirectory(ino uint32) error {
+func (fs *FS) CheckDirectory(ino uint32) error { return fs.checkDirectory(ino, MaxDirectory) }
+
+// checkDirectory is CheckDirectory for directories of at most limit bytes.
+func (fs *FS) checkDirectory(ino uint32, limit uint64) error {
 	in, err := fs.Inode(ino)
 	if err != nil {
 		return err
@@ -28,8 +34,8 @@ func (fs *FS) CheckDirectory(ino uint32) error {
 	if in.Size == 0 || in.Size%uint64(fs.BlockSize) != 0 {
 		return fmt.Errorf("inode %d: %w: a directory of %d bytes in blocks of %d", ino, ErrCorrupt, in.Size, fs.BlockSize)
 	}
-	if in.Size > MaxDirectory {
-		return fmt.Errorf("inode %d: a directory of %d bytes: more than %d are not read", ino, in.Size, MaxDirectory)
+	if in.Size > limit {
+		return fmt.Errorf("inode %d: a directory of %d bytes: more than %d are not read", ino, in.Size, limit)
 	}
 	m, err := fs.Map(in)
 	if err != nil {

@@ -1,8 +1,8 @@
 //go:build unix
 
-// A process group of its own for nix, so that whatever nix starts can be stopped with it.
+// A process group of its own, so that whatever the program starts can be stopped with it.
 
-package nixbuild
+package procgroup
 
 import (
 	"context"
@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-// runGroup runs cmd as the leader of a new session. When ctx ends, the group is interrupted, and killed if it has not ended within
-// grace. A new session rather than only a new group: a background group that asks its terminal for a passphrase is stopped and
-// would never end; without a terminal it fails.
-func runGroup(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
+// run makes cmd the leader of a new session rather than only of a new group: a background group that asks its terminal for a passphrase
+// is stopped and would never end; without a terminal it fails.
+func run(ctx context.Context, cmd *exec.Cmd, grace time.Duration) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	dieWithParent(cmd.SysProcAttr)
 	cmd.WaitDelay = grace // then the leader is killed, and Wait waits no longer for those who hold its outputs

@@ -1,4 +1,4 @@
-// YAML into sops' tree: mappings, lists and scalars, and the comments between them in sops' order.
+// YAML read into trees: mappings, lists and scalars, and the comments between them in sops' order.
 package secrets
 
 import (
@@ -8,19 +8,18 @@ import (
 	"io"
 	"strings"
 
-	"github.com/getsops/sops/v3"
 	"go.yaml.in/yaml/v3"
 )
 
 // readYAML reads every document of a YAML text. Aliases are refused: sops writes none, and following them may take forever.
-func readYAML(data []byte) (sops.TreeBranches, error) {
-	var branches sops.TreeBranches
+func readYAML(data []byte) ([]branch, error) {
+	var documents []branch
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var n yaml.Node
 		err := d.Decode(&n)
 		if errors.Is(err, io.EOF) {
-			return branches, nil
+			return documents, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("it is not yaml%s", atLine(err))
@@ -29,11 +28,11 @@ func readYAML(data []byte) (sops.TreeBranches, error) {
 		if err != nil {
 			return nil, err
 		}
-		branches = append(branches, b)
+		documents = append(documents, b)
 	}
 }
 
-func yamlDocument(n *yaml.Node) (sops.TreeBranch, error) {
+func yamlDocument(n *yaml.Node) (branch, error) {
 	b := yamlComments(nil, n.HeadComment, n.LineComment)
 	for _, c := range n.Content {
 		if c.Kind == yaml.ScalarNode && c.ShortTag() == "!!null" {
@@ -53,8 +52,8 @@ func yamlDocument(n *yaml.Node) (sops.TreeBranch, error) {
 }
 
 // yamlMapping reads a mapping. Whoever has taken the comments around it already says so.
-func yamlMapping(n *yaml.Node, commentsTaken bool) (sops.TreeBranch, error) {
-	b := make(sops.TreeBranch, 0, len(n.Content)/2)
+func yamlMapping(n *yaml.Node, commentsTaken bool) (branch, error) {
+	b := make(branch, 0, len(n.Content)/2)
 	if !commentsTaken {
 		b = yamlComments(b, n.HeadComment, n.LineComment)
 	}
@@ -64,8 +63,7 @@ func yamlMapping(n *yaml.Node, commentsTaken bool) (sops.TreeBranch, error) {
 		scalar := value.Kind == yaml.ScalarNode
 		b = yamlComments(b, key.HeadComment, key.LineComment)
 		if scalar {
-			b = yamlComments(b, value.HeadComment)
-			b = append(b, yamlLines(true, value.LineComment)...)
+			b = yamlComments(b, value.HeadComment, value.LineComment)
 		}
 		name, err := yamlKey(key, lines)
 		if err != nil {
@@ -75,7 +73,7 @@ func yamlMapping(n *yaml.Node, commentsTaken bool) (sops.TreeBranch, error) {
 		if err != nil {
 			return nil, err
 		}
-		b = append(b, sops.TreeItem{Key: name, Value: v})
+		b = append(b, item{name, v})
 		if scalar {
 			b = yamlComments(b, value.FootComment)
 		}
@@ -122,43 +120,45 @@ func yamlValue(n *yaml.Node, commentsTaken bool) (any, error) {
 
 func yamlList(n *yaml.Node, commentsTaken bool) (any, error) {
 	var list []any
-	add := func(inline bool, texts ...string) {
-		for _, item := range yamlLines(inline, texts...) {
-			list = append(list, item.Key)
+	add := func(texts ...string) {
+		for _, c := range yamlLines(texts...) {
+			list = append(list, c)
 		}
 	}
 	if !commentsTaken {
-		add(false, n.HeadComment, n.LineComment)
+		add(n.HeadComment, n.LineComment)
 	}
-	for _, c := range n.Content {
-		add(false, c.HeadComment)
-		add(true, c.LineComment)
-		v, err := yamlValue(c, true)
+	for _, element := range n.Content {
+		add(element.HeadComment, element.LineComment)
+		v, err := yamlValue(element, true)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
-		add(false, c.FootComment)
+		add(element.FootComment)
 	}
 	if !commentsTaken {
-		add(false, n.FootComment)
+		add(n.FootComment)
 	}
 	return list, nil
 }
 
-func yamlComments(b sops.TreeBranch, texts ...string) sops.TreeBranch {
-	return append(b, yamlLines(false, texts...)...)
+func yamlComments(b branch, texts ...string) branch {
+	for _, c := range yamlLines(texts...) {
+		b = append(b, item{key: c})
+	}
+	return b
 }
 
-// yamlLines is a comment of several lines as one item a line, without their #.
-func yamlLines(inline bool, texts ...string) []sops.TreeItem {
-	var items []sops.TreeItem
+// yamlLines is a comment of several lines as one comment a line, without their #.
+func yamlLines(texts ...string) []comment {
+	var lines []comment
 	for _, text := range texts {
-		for _, line := range strings.Split(text, "\n") {
+		for line := range strings.SplitSeq(text, "\n") {
 			if line != "" {
-				items = append(items, comment(line[1:], inline))
+				lines = append(lines, comment(line[1:]))
 			}
 		}
 	}
-	return items
+	return lines
 }

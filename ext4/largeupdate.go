@@ -1,0 +1,312 @@
+package ext4
+
+// This file is the update that needs more log than there is: it lends the journal free blocks.
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"boringboot/ext4/internal/blocks"
+	"boringboot/ext4/internal/format"
+)
+
+// largeUpdate is an update in several transactions of the journal, of which one is the update and the others change nothing but the
+// journal's inode and what is free:
+//
+//	give the journal's inode more blocks, in the log that is there
+//	the update, in a log that goes on into them: the write that lets the log begin says how long it is, the one that empties it
+//	takes that back, each in one sector; clear the blocks
+//	with extents: mark them as unwritten, behind the end of the journal's file
+//	take them back
+//
+// A cut before the update is committed leaves nothing of it, one after that all of it; at worst with a journal that has more blocks
+// than before, or a longer log if the kernel or e2fsck have replayed the update from it. To both, and to us, that is a journal like
+// any other. An update that needs more log uses what it finds.
+//
+// Whoever mounts replays a log with the journal's inode in memory as it was before. The kernel goes on with that inode: it does not
+// let a file have blocks that the inode has, up to its size. Taken back in one transaction, the blocks would be free in the bitmap and
+// forbidden to files, until it is mounted again: the first file that is given one would be an error of the file system. So they are
+// behind the inode's end, where nobody looks, before they are free. With indirect blocks e2fsck allows nothing there; but then
+// the inode in memory is only the numbers in i_block, and the tables that these name are zeros in the log: the kernel finds holes.
+//
+// What each transaction writes is known before the first one begins, so nothing but the device can break it off. What the update
+// leaves is what it would have left in a log that was long enough.
+type largeUpdate struct {
+	steps  []journaled
+	update int         // which of them is the update
+	undo   []journaled // instead of what follows it, where it fails before its commit
+	unused []blockRun  // of the longer log, behind the update
+	added  []blockRun  // the log's blocks that were not its own
+}
+
+// journaled is one transaction of the journal.
+type journaled struct {
+	p     plan
+	j     *journal
+	super superblocks
+}
+
+// enlarge prepares an update that the log has no room for. p is what it would write in one step, super the block of the superblock
+// with it.
+func (tx *Tx) enlarge(j *journal, p plan, super superblocks) (*largeUpdate, error) {
+	g, length, err := tx.growFor(j, p)
+	if err != nil {
+		return nil, err
+	}
+	grown, err := g.grown()
+	if err != nil {
+		return nil, err
+	}
+	parked, err := g.parked(grown, tx)
+	if err != nil {
+		return nil, g.cannotGrow(j, j.Needed(len(p.meta)), err)
+	}
+	over := tx.onTop() // the update, over the larger journal
+	if err := over.withMap(grown); err != nil {
+		return nil, err
+	}
+
+	l := &largeUpdate{}
+	c := chain{v: tx.base, j: j, at: super.at, super: super.old, now: tx.now}
+	if g.has > g.had {
+		if err := c.grow(g); err != nil {
+			return nil, err
+		}
+	}
+	l.update = len(c.steps)
+	undo := c
+	if err := c.update(tx, g, over, p, length); err != nil {
+		return nil, err
+	}
+	last := &c.steps[l.update]
+	l.unused = last.j.between(last.j.First+uint32(len(last.j.log))+1, length)
+	l.added = last.j.between(j.Length, length)
+	last.p.log = slices.Concat(p.log, l.added)
+	if l.update > 0 {
+		undo.steps = nil
+		if err := errors.Join(c.takeBack(over, parked, grown, tx.sb), undo.takeBack(g.Tx, parked, grown, tx.base.sb)); err != nil {
+			return nil, err
+		}
+		l.undo = undo.steps
+	}
+	l.steps = c.steps
+	return l, nil
+}
+
+// growFor lets the journal have room for an update, and for the zeros that clear what it frees if they are no more than the rest and
+// there is space. length is what the log's will be.
+func (tx *Tx) growFor(j *journal, p plan) (g *growth, length uint32, err error) {
+	if freed := p.freed(); freed > 0 && freed <= uint64(len(p.meta)) {
+		if g, length, err = tx.growTo(j, p, int(freed)); !errors.Is(err, ErrNoSpace) {
+			return g, length, err
+		}
+	}
+	return tx.growTo(j, p, 0)
+}
+
+func (tx *Tx) growTo(j *journal, p plan, zeros int) (*growth, uint32, error) {
+	g, err := tx.newGrowth()
+	if err != nil {
+		return nil, 0, err
+	}
+	need := j.Needed(len(p.meta) + zeros)
+	for {
+		length := j.LengthFor(need)
+		if err := g.grow(length); err != nil {
+			return nil, 0, g.cannotGrow(j, need, err)
+		}
+		inUse := 0
+		for _, c := range p.fresh {
+			if g.over.Has(c.Block) {
+				inUse++
+			}
+		}
+		if more := j.Needed(len(p.meta) + inUse + zeros); more > need {
+			need = more
+			continue
+		}
+		g.finish()
+		return g, uint32(length), nil
+	}
+}
+
+// chain makes transactions that follow each other.
+type chain struct {
+	v     *view // whatever has the journal's own blocks
+	j     *journal
+	at    FSBlock
+	super []byte // the block of the superblock, as the last one leaves it
+	now   format.Timestamp
+	count uint32
+	steps []journaled
+}
+
+// step adds a transaction, after which the superblock is sb.
+func (c *chain) step(p plan, sb format.Superblock) error {
+	return c.add(p, sb, &journal{Journal: c.j.After(c.count), runs: slices.Clone(c.j.runs)}, c.v)
+}
+
+func (c *chain) add(p plan, sb format.Superblock, j *journal, v *view) error {
+	_, off := c.v.superAt()
+	before := format.Superblock(c.super[off:][:format.SuperblockSize])
+	s := superblocks{at: c.at, old: c.super, marked: c.v.superIn(c.super, before, true), new: c.v.superIn(c.super, sb, false)}
+	i, found := slices.BinarySearchFunc(p.meta, c.at, func(c blocks.Change, at FSBlock) int { return cmp.Compare(c.Block, at) })
+	if !found {
+		p.meta = slices.Insert(p.meta, i, blocks.Change{})
+	}
+	p.meta[i] = blocks.Change{Block: c.at, Data: c.v.superIn(c.super, sb, true)}
+	if err := j.prepare(v, p, c.now); err != nil {
+		return err
+	}
+	c.steps = append(c.steps, journaled{p, j, s})
+	c.super = s.new
+	c.count++
+	return nil
+}
+
+// update adds the update itself: what it changes, but where the larger journal has changed the same block that block as it is with
+// both. What was free to the update alone may have become a bitmap in use.
+func (c *chain) update(tx *Tx, g *growth, over *Tx, p plan, length uint32) error {
+	p.fresh, p.meta = nil, nil
+	for _, change := range tx.over.Changes() {
+		if over.over.Has(change.Block) {
+			data, err := over.over.Block(change.Block)
+			if err != nil {
+				return err
+			}
+			change.Data = data
+		}
+		if change.Fresh && !g.over.Has(change.Block) {
+			p.fresh = append(p.fresh, change)
+		} else {
+			p.meta = append(p.meta, change)
+		}
+	}
+	longer := &journal{Journal: c.j.After(c.count).Longer(length), runs: slices.Clone(c.j.runs)}
+	n, err := over.inode(format.JournalIno)
+	if err != nil {
+		return err
+	}
+	if err := longer.mapUpTo(over.view, n, length); err != nil {
+		return err
+	}
+	return c.add(p, over.sb, longer, over.view)
+}
+
+// grow adds what gives the journal its blocks. The log is found through the inode: it says how long the file is when the map has
+// so many.
+func (c *chain) grow(g *growth) error {
+	p := divide(g.over.Changes())
+	at, _, err := g.inodeAt(format.JournalIno)
+	if err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(p.meta, func(c blocks.Change) bool { return c.Block == at }); i >= 0 {
+		p.last = slices.Clone(p.meta[i : i+1])
+		p.meta = slices.Delete(p.meta, i, i+1)
+	}
+	return c.step(p, g.sb)
+}
+
+// takeBack adds what makes of tx, which has the larger journal, what it is over. Blocks of the map are cleared when nothing leads to
+// them any more: those of extents behind the transaction, the others, which the kernel may look at when it has replayed it, in it.
+func (c *chain) takeBack(tx *Tx, parked *journalMap, grown journalMap, sb format.Superblock) error {
+	back, err := tx.over.Reverted()
+	if err != nil {
+		return err
+	}
+	p := plan{log: grown.newNodes()}
+	if parked != nil {
+		behind := tx.onTop()
+		if err := behind.withMap(*parked); err != nil {
+			return err
+		}
+		first := divide(behind.over.Changes())
+		first.log = p.log
+		if err := c.step(first, behind.sb); err != nil {
+			return err
+		}
+		more, err := behind.over.Reverted()
+		if err != nil {
+			return err
+		}
+		for _, change := range more {
+			if !tx.over.Has(change.Block) {
+				back = append(back, change)
+			}
+		}
+		p.log = parked.newNodes()
+	}
+	nodes := map[FSBlock]bool{}
+	for _, r := range slices.Concat(grown.newNodes(), p.log) {
+		nodes[r.start] = true
+	}
+	for _, change := range back {
+		switch {
+		case !nodes[change.Block]:
+			p.meta = append(p.meta, change)
+		case parked == nil:
+			p.last = append(p.last, blocks.Change{Block: change.Block, Data: make([]byte, tx.blockSize)})
+		}
+	}
+	slices.SortFunc(p.meta, func(a, b blocks.Change) int { return cmp.Compare(a.Block, b.Block) })
+	return c.step(p, sb)
+}
+
+// divide makes a plan of changes.
+func divide(changes []blocks.Change) plan {
+	var p plan
+	for _, c := range changes {
+		if c.Fresh {
+			p.fresh = append(p.fresh, c)
+		} else {
+			p.meta = append(p.meta, c)
+		}
+	}
+	return p
+}
+
+// write carries the update out. If it fails before its commit all is taken back.
+func (l *largeUpdate) write(w *writer) error {
+	if err := w.scrub(l.unused); err != nil {
+		return err
+	}
+	for i, s := range l.steps {
+		one := writer{dev: w.dev, blockSize: w.blockSize}
+		err := one.writeJournaled(s.p, s.j, s.super)
+		switch {
+		case err == nil:
+			continue
+		case i > l.update:
+			err = fmt.Errorf("all of the update is there, but the journal still has the blocks that it was lent: %w", err)
+		case i == l.update && i > 0 && !one.touched:
+			undo := l.giveUp(w)
+			if undo == nil {
+				return err
+			}
+			err = fmt.Errorf("%w (and the journal still has the blocks that it was lent: %w)", err, undo)
+		}
+		w.touched = one.touched || i > 0
+		return err
+	}
+	return nil
+}
+
+// giveUp takes back what the journal was lent for an update that did not come as far as its commit.
+func (l *largeUpdate) giveUp(w *writer) error {
+	one := writer{dev: w.dev, blockSize: w.blockSize}
+	if err := one.scrub(l.added); err != nil {
+		return err
+	}
+	if err := one.sync(); err != nil {
+		return err
+	}
+	for _, s := range l.undo {
+		if err := one.writeJournaled(s.p, s.j, s.super); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,9 +1,0 @@
-//go:build unix && !linux
-
-// Elsewhere no signal tells a child of its parent's death: nix ends its build and leaves the result in its store.
-
-package nixbuild
-
-import "syscall"
-
-func dieWithParent(*syscall.SysProcAttr) {}

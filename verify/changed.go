@@ -1,0 +1,124 @@
+// What was changed: every byte in which two disks differ is explained by a wanted path, by a directory above one, or by what the file
+// system has to note about them. Whatever is not explained is an error.
+
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"boringboot/internal/manifest"
+)
+
+// ErrBefore is the error of an original that nothing can be compared with.
+var ErrBefore = errors.New("the original cannot be compared with")
+
+// maxUnexplained bounds the findings about changes.
+const maxUnexplained = 50
+
+// Changes compares a disk with the one that it was made from. Both hold ext4 roots at the same place. What the wanted paths, the
+// directories above them and the file system's own accounts do not explain is in the findings. Both structures are those that AuditStructure
+// found; in a damaged one not everything can be explained, and what cannot be is told.
+//
+// The error is for what could not be read, and wraps ErrBefore where the original is of no use: of another size, or not unmounted.
+func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) ([]Finding, error) {
+	if before.Size != after.Size {
+		return nil, fmt.Errorf("%w: it has %d bytes, the image %d", ErrBefore, before.Size, after.Size)
+	}
+	p, q := before.Parts[before.Root], after.Parts[after.Root]
+	if p.Start != q.Start || p.Size != q.Size {
+		return nil, fmt.Errorf("%w: its root is elsewhere: %d bytes from byte %d, and now %d from %d", ErrBefore, p.Size, p.Start, q.Size, q.Start)
+	}
+	if was.BlockSize != is.BlockSize || was.Blocks != is.Blocks {
+		return nil, fmt.Errorf("%w: its root has another size, or other blocks", ErrBefore)
+	}
+	e, err := newExplainer(ctx, before, after, was, is, want)
+	if err != nil {
+		return nil, err
+	}
+	blocks, outside, err := differences(ctx, before, after, int64(is.BlockSize))
+	if err != nil {
+		return nil, fmt.Errorf("changes: %w", err)
+	}
+	l := &locator{d: after, structure: is}
+	for _, at := range outside {
+		e.unexplained("a change %s", l.at(at))
+	}
+	for _, b := range blocks {
+		if err := e.block(ctx, b); err != nil {
+			return nil, fmt.Errorf("changes: %w", err)
+		}
+	}
+	return e.findings, nil
+}
+
+// differences lists the blocks of the root in which the disks differ, and elsewhere the first byte of each sector that differs.
+func differences(ctx context.Context, before, after *Disk, blockSize int64) (blocks []uint64, outside []int64, err error) {
+	const chunk, sector = 1 << 20, 512
+	root := after.Parts[after.Root]
+	type part struct {
+		blocks  []uint64
+		outside []int64
+	}
+	parts := make([]part, (after.Size+chunk-1)/chunk)
+	var next atomic.Int64
+	var once sync.Once
+	var group sync.WaitGroup
+	var failed atomic.Bool
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			a, b := make([]byte, chunk), make([]byte, chunk)
+			for !failed.Load() {
+				i := next.Add(1) - 1
+				if i >= int64(len(parts)) {
+					return
+				}
+				from := i * chunk
+				a, b := a[:min(chunk, after.Size-from)], b[:min(chunk, after.Size-from)]
+				e := readAll(ctx, before.Reader, a, from)
+				if e == nil {
+					e = readAll(ctx, after.Reader, b, from)
+				}
+				if e != nil {
+					once.Do(func() { err = e })
+					failed.Store(true)
+					return
+				}
+				if bytes.Equal(a, b) {
+					continue
+				}
+				p := &parts[i]
+				for at := 0; at < len(a); at += sector {
+					end := min(at+sector, len(a))
+					if bytes.Equal(a[at:end], b[at:end]) {
+						continue
+					}
+					where := from + int64(at)
+					if where < root.Start || where >= root.Start+root.Size {
+						p.outside = append(p.outside, where)
+						continue
+					}
+					block := uint64((where - root.Start) / blockSize)
+					if n := len(p.blocks); n == 0 || p.blocks[n-1] != block {
+						p.blocks = append(p.blocks, block)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, p := range parts {
+		for _, b := range p.blocks {
+			if n := len(blocks); n == 0 || blocks[n-1] != b { // a block may begin in the chunk before
+				blocks = append(blocks, b)
+			}
+		}
+		outside = append(outside, p.outside...)
+	}
+	return blocks, outside, err
+}

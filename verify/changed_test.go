@@ -1,0 +1,211 @@
+// An image that was changed by the wanted files alone is explained; any other byte that differs is not.
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"boringboot/internal/manifest"
+	"boringboot/internal/testimage"
+	"boringboot/verify/internal/audit"
+)
+
+// pair is an original and what was made of it.
+type pair struct {
+	before, after *Disk
+	file          *os.File // of after
+	path          string   // of after
+	root          int64
+	want          []manifest.Entry
+}
+
+func changedPair(t *testing.T) *pair {
+	t.Helper()
+	o := testimage.Options{Profile: testimage.NixOS(), StorePaths: 40, Free: 4 << 20}
+	original := testimage.NixOSDisk(t, o)
+	p := &pair{path: filepath.Join(t.TempDir(), "after.img"), root: o.RootOffset(), want: standard(t)}
+	copyFile(t, original, p.path)
+	var commands []string
+	for _, d := range directories {
+		commands = append(commands, "mkdir "+d.path, "set_inode_field "+d.path+" mode "+d.mode)
+	}
+	testimage.DebugfsWrite(t, p.path, p.root, commands...)
+	putAt(t, p.path, p.root, p.want)
+	testimage.Fsck(t, p.path, p.root)
+	open := func(path string) (*Disk, *os.File) {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Disk{Reader: f, Size: info.Size(), Root: 1, Parts: []Part{
+			{Number: 1, Start: 8 << 20, Size: 30 << 20, Type: "vfat"}, {Number: 2, Start: p.root, Size: info.Size() - p.root, Type: "ext4"},
+		}}, f
+	}
+	p.before, _ = open(original)
+	p.after, p.file = open(p.path)
+	return p
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *pair) changes(t *testing.T) []Finding {
+	t.Helper()
+	var both []*Structure
+	for _, d := range []*Disk{p.before, p.after} {
+		disk, size := d.root()
+		s, err := AuditStructure(context.Background(), disk, size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, s)
+	}
+	found, err := Changes(context.Background(), p.before, p.after, both[0], both[1], p.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestWhatTheWantedFilesChangeIsExplained(t *testing.T) {
+	p := changedPair(t)
+	if found := p.changes(t); len(found) > 0 {
+		t.Errorf("unexplained: %v", found)
+	}
+}
+
+func TestAnyOtherChangeIsNotExplained(t *testing.T) {
+	p := changedPair(t)
+	disk, size := p.after.root()
+	s, err := AuditStructure(context.Background(), disk, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blockAt := func(b uint64) int64 { return p.root + int64(b)*int64(s.BlockSize) }
+	var other, free, table, bitmap, backup int64
+	next := uint64(0)
+	for _, o := range s.owners {
+		if o.Block > next {
+			free = blockAt(next)
+		}
+		next = max(next, o.Block+o.Count)
+		switch o.Use {
+		case audit.UseFile:
+			if other == 0 && o.Number > 12 { // of the store, made first
+				other = blockAt(o.Block)
+			}
+		case audit.UseInodeTable:
+			if table == 0 {
+				table = blockAt(o.Block) + 19*256 // inode 20
+			}
+		case audit.UseBlockBitmap:
+			if o.Number == 0 {
+				bitmap = blockAt(o.Block) // of the first blocks, which are the file system's own
+			}
+		case audit.UseSuperblock:
+			if o.Number > 0 {
+				backup = blockAt(o.Block)
+			}
+		}
+	}
+	if next < s.Blocks {
+		free = blockAt(next)
+	}
+	if backup == 0 {
+		backup = p.root + 1024 + 0x6F // the file system has one group: s_uuid instead
+	}
+	for _, c := range []struct {
+		name, want string
+		at         int64
+	}{
+		{"a byte of the partition table", "a change outside all partitions", 0x1C0},
+		{"a byte of the gap before the first partition", "a change outside all partitions, byte 4194304", 4 << 20},
+		{"a byte of the firmware partition", "a change in partition 1 (vfat)", 9 << 20},
+		{"a byte of another file", "of the file with inode", other},
+		{"a byte of another inode", "a change of inode 20 (", table + 8}, // i_atime
+		{"a byte of free space", "a change in free block", free + 7},
+		{"a byte before the superblock", "a change beside the superblock", p.root + 100},
+		{"the superblock's UUID", "what was changed of the superblock", p.root + 1024 + 0x68},
+		{"a place in a descriptor", "of the descriptor of group 0", p.root + int64(s.BlockSize) + 0x08},
+		{"a bit of a bitmap", "a bitmap of group", bitmap},
+		{"a copy of the superblock", "", backup},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.at == 0 {
+				t.Fatal("the place was not found")
+			}
+			testimage.FlipByte(t, p.path, c.at)
+			found := p.changes(t)
+			testimage.FlipByte(t, p.path, c.at)
+			ok := false
+			for _, f := range found {
+				ok = ok || f.Code == codeChanged && f.Severity == Error && strings.Contains(f.Message, c.want)
+			}
+			if !ok {
+				t.Errorf("found %v, want %q", found, c.want)
+			}
+		})
+	}
+}
+
+func TestChangesThatDebugfsMakesBesidesAreNotExplained(t *testing.T) {
+	for _, c := range []struct {
+		name, command, want string
+	}{
+		{"another name", "ln /nix-path-registration /extra", "a new name in the directory with inode 2"},
+		{"a name that is gone", "unlink /nix-path-registration", "that a name in the directory with inode 2 is gone"},
+		{"the mode of a directory above", "set_inode_field / mode 040777", "the directory with inode 2 besides its content and times"},
+		{"the mode of another file", "set_inode_field /nix-path-registration mode 0100666", "(/nix-path-registration)"},
+		{"another file", "mkdir /var/lib/extra", "a change of inode"},
+		{"an attribute of another file", "ea_set /nix-path-registration user.extra x", "(/nix-path-registration)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := changedPair(t)
+			testimage.DebugfsWrite(t, p.path, p.root, c.command)
+			found := p.changes(t)
+			ok := false
+			for _, f := range found {
+				ok = ok || strings.Contains(f.Message, c.want)
+			}
+			if !ok {
+				t.Errorf("found %v, want %q", found, c.want)
+			}
+		})
+	}
+}
+
+func TestAnOriginalOfAnotherSizeIsOfNoUse(t *testing.T) {
+	p := changedPair(t)
+	p.before.Size -= 4096
+	_, err := Changes(context.Background(), p.before, p.after, &Structure{}, &Structure{}, p.want)
+	if !errors.Is(err, ErrBefore) {
+		t.Errorf("error %v", err)
+	}
+}

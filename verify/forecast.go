@@ -1,0 +1,258 @@
+// What would defeat the files on first boot, read from the image itself: warnings, since the image may be meant so.
+
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"boringboot/internal/manifest"
+	"boringboot/verify/internal/ext4ro"
+)
+
+// Codes of the forecast.
+const (
+	codeHostKeyUnused     = "host-key-unused"
+	codeEnvironmentUnused = "environment-unused"
+	codeFewInodes         = "few-free-inodes"
+	codeFewBlocks         = "few-free-blocks"
+)
+
+const (
+	// A first boot of NixOS makes /etc, /var, /run/current-system's links, profiles, logs and machine state: some hundred names. Images with 68
+	// free inodes have hung in it, and resize2fs, which runs before, adds inodes only where there is room for another block group.
+	leastInodes = 256
+	// nixpkgs' make-ext4-fs leaves 16 MiB free, which the first boot lives on until the file system has been grown; half of it is too little for
+	// the database of the store alone.
+	leastBytes = 8 << 20
+
+	maxConfig = 1 << 20 // bytes of a file that is read
+	maxEtcs   = 64      // generations of /etc in the store that are looked at
+	maxFiles  = 2000    // files of a directory of configuration that are looked at
+)
+
+// Forecast warns of what would keep the wanted files from being of use: an sshd_config whose HostKey lines do not name the private key;
+// configuration of NetworkManager in which nothing names the environment file; too few free blocks or inodes. Configuration is looked for in
+// /etc and, where the system is one of NixOS that was not booted yet, in the store's …-etc paths. Where there is none, nothing is said.
+//
+// What is damaged is left to the audit. The error is for what could not be read.
+func Forecast(ctx context.Context, root io.ReaderAt, size int64, s *Structure, want []manifest.Entry) ([]Finding, error) {
+	var findings []Finding
+	warn := func(code, path, format string, args ...any) {
+		findings = append(findings, Finding{Code: code, Severity: Warning, Path: path, Message: fmt.Sprintf(format, args...)})
+	}
+	if s != nil && s.Groups != nil {
+		if s.FreeInodes < leastInodes {
+			warn(codeFewInodes, "", "%d inodes are free: a first boot makes more files than that", s.FreeInodes)
+		}
+		if free := s.FreeBlocks * uint64(s.BlockSize); free < leastBytes {
+			warn(codeFewBlocks, "", "%d KiB are free: a first boot may need more before the file system is grown", free>>10)
+		}
+	}
+	b := newBudget(ctx, root, size)
+	b.grow(maxFiles * maxConfig / 8)
+	c, err := openConfig(b, size)
+	if err != nil {
+		return findings, b.failed()
+	}
+	etcs := c.etcs()
+	for _, e := range want {
+		switch e.Role {
+		case manifest.PrivateKey:
+			if at, ok := c.hostKeyUnused(etcs, e.Path); ok {
+				warn(codeHostKeyUnused, e.Path, "no HostKey line of %s names it, and there are some: sshd would present another key", printable(at))
+			}
+		case manifest.Environment:
+			if at, ok := c.environmentUnused(etcs, e.Path); ok {
+				warn(codeEnvironmentUnused, e.Path, "the configuration of NetworkManager in %s never names it", printable(at))
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return findings, b.failed()
+}
+
+// config reads the image's own configuration.
+type config struct {
+	r  *reader
+	ro *ext4ro.FS
+}
+
+func openConfig(b *budget, size int64) (*config, error) {
+	ro, err := ext4ro.Open(b, size)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{opener: opener{name: ownName, own: true}, budget: b, ro: ro, known: map[string]found{}}
+	if r.lib, err = openOwn(b, ro); err != nil {
+		return nil, err
+	}
+	return &config{r, ro}, nil
+}
+
+// follow goes to a path and through the symlink that may be there.
+func (c *config) follow(path string) (*way, error) {
+	for range maxLinks {
+		w, err := c.r.walk(path)
+		if err != nil {
+			return nil, err
+		}
+		if w.last.kind != kindSymlink {
+			return w, nil
+		}
+		dir := w.dirs[len(w.dirs)-1]
+		if path = w.last.target; !strings.HasPrefix(path, "/") {
+			path = dir.join(path)
+		}
+	}
+	return nil, errors.New("too many symlinks")
+}
+
+// text reads a file; empty where there is none that can be read.
+func (c *config) text(path string) string {
+	w, err := c.follow(path)
+	if err != nil || w.last.kind != kindFile || w.last.size > maxConfig {
+		return ""
+	}
+	content, err := c.r.content(w)
+	if err != nil {
+		return ""
+	}
+	data, err := io.ReadAll(io.LimitReader(content, maxConfig))
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
+// list gives the names in a directory, in order; none where there is none.
+func (c *config) list(path string) []string {
+	w, err := c.follow(path)
+	if err != nil || w.last.kind != kindDirectory {
+		return nil
+	}
+	names, err := ext4ro.List(c.ro, w.last.ino)
+	if err != nil {
+		return nil
+	}
+	var list []string
+	for name := range names {
+		if name != "." && name != ".." {
+			list = append(list, name)
+		}
+	}
+	slices.Sort(list)
+	return list[:min(len(list), maxFiles)]
+}
+
+// etcs are the directories that are /etc, or will be.
+func (c *config) etcs() []string {
+	if len(c.list("/etc")) > 0 {
+		return []string{"/etc"}
+	}
+	var etcs []string
+	store, err := c.follow("/nix/store")
+	if err != nil || store.last.kind != kindDirectory {
+		return nil
+	}
+	names, err := ext4ro.List(c.ro, store.last.ino)
+	if err != nil {
+		return nil
+	}
+	for name := range names {
+		if strings.HasSuffix(name, "-etc") {
+			etcs = append(etcs, "/nix/store/"+name+"/etc")
+		}
+	}
+	slices.Sort(etcs)
+	return etcs[:min(len(etcs), maxEtcs)]
+}
+
+// hostKeyUnused says whether there are sshd_configs with HostKey lines, and none of them names the key.
+func (c *config) hostKeyUnused(etcs []string, key string) (at string, unused bool) {
+	for _, etc := range etcs {
+		path := etc + "/ssh/sshd_config"
+		keys := hostKeys(c.text(path))
+		for _, name := range c.list(etc + "/ssh/sshd_config.d") {
+			if strings.HasSuffix(name, ".conf") {
+				keys = append(keys, hostKeys(c.text(etc+"/ssh/sshd_config.d/"+name))...)
+			}
+		}
+		if slices.Contains(keys, key) {
+			return "", false
+		}
+		if len(keys) > 0 {
+			at, unused = path, true
+		}
+	}
+	return at, unused
+}
+
+// hostKeys lists what the HostKey lines of an sshd_config name (sshd_config(5)): keywords in letters of either case, an argument that may be
+// quoted, behind blanks or one "=".
+func hostKeys(text string) (keys []string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		i := strings.IndexAny(line, " \t=")
+		if i < 0 || !strings.EqualFold(line[:i], "HostKey") {
+			continue
+		}
+		value := strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(line[i:], " \t"), "="))
+		if quoted, ok := strings.CutPrefix(value, `"`); ok {
+			value, _, _ = strings.Cut(quoted, `"`)
+		} else if end := strings.IndexAny(value, " \t#"); end >= 0 {
+			value = value[:end]
+		}
+		keys = append(keys, value)
+	}
+	return keys
+}
+
+// environmentUnused says whether NetworkManager is configured, and nothing of it, nor a unit of systemd, names the environment file.
+func (c *config) environmentUnused(etcs []string, file string) (at string, unused bool) {
+	for _, etc := range etcs {
+		configured, named := c.networkManager(etc, file)
+		if named {
+			return "", false
+		}
+		if configured {
+			at, unused = etc, true
+		}
+	}
+	return at, unused
+}
+
+// networkManager looks through the configuration, the connections and those units of systemd that are NetworkManager's.
+func (c *config) networkManager(etc, file string) (configured, named bool) {
+	look := func(path string) {
+		text := c.text(path)
+		configured = configured || text != ""
+		named = named || strings.Contains(text, file)
+	}
+	look(etc + "/NetworkManager/NetworkManager.conf")
+	for _, dir := range []string{"/NetworkManager/conf.d", "/NetworkManager/system-connections"} {
+		for _, name := range c.list(etc + dir) {
+			look(etc + dir + "/" + name)
+		}
+	}
+	for _, name := range c.list(etc + "/systemd/system") {
+		if !strings.HasPrefix(name, "NetworkManager") {
+			continue
+		}
+		path := etc + "/systemd/system/" + name
+		if strings.HasSuffix(name, ".d") {
+			for _, part := range c.list(path) {
+				look(path + "/" + part)
+			}
+			continue
+		}
+		look(path)
+	}
+	return configured, named
+}

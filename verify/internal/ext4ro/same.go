@@ -1,0 +1,150 @@
+// Two states of one structure: whether they differ only in what an update has to touch.
+
+package ext4ro
+
+import "bytes"
+
+// field is a run of bytes of a structure.
+type field struct{ first, end int }
+
+// sameBut compares all bytes but those of some fields.
+func sameBut(a, b []byte, fields []field) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	x, y := bytes.Clone(a), bytes.Clone(b)
+	for _, f := range fields {
+		if f.first < len(x) {
+			clear(x[f.first:min(f.end, len(x))])
+			clear(y[f.first:min(f.end, len(y))])
+		}
+	}
+	return bytes.Equal(x, y)
+}
+
+// SameSuperblock says whether two superblocks of 1024 bytes differ in no more than counts, times and marks of what goes on. Four bytes that
+// nobody reads may make up for them, so that the checksum stays: those at the end of the name of the last mount point, if the name ends
+// before them, or of the function of the first error, if there was none.
+func SameSuperblock(a, b []byte) bool {
+	const lastMounted, firstErrorFunc = 0x88, 0x1A8
+	fields := []field{
+		{0x0C, 0x14},   // s_free_blocks_count_lo, s_free_inodes_count
+		{0x30, 0x34},   // s_wtime
+		{0x158, 0x15C}, // s_free_blocks_count_hi
+		{0x178, 0x180}, // s_kbytes_written
+		{0x274, 0x275}, // s_wtime_hi
+		{0x3FC, 0x400}, // s_checksum
+	}
+	if bytes.IndexByte(a[lastMounted:lastMounted+60], 0) >= 0 {
+		fields = append(fields, field{lastMounted + 60, lastMounted + 64})
+	} else if allZeros(a[0x194:0x19C]) { // s_error_count, s_first_error_time
+		fields = append(fields, field{firstErrorFunc + 28, firstErrorFunc + 32})
+	}
+	if !sameBut(a, b, append(fields, field{0x64, 0x68})) {
+		return false
+	}
+	// s_feature_ro_compat: large_file comes with the first large file.
+	const roCompatLargeFile = 0x2
+	x, y := (&cursor{a[0x64:]}).u32(), (&cursor{b[0x64:]}).u32()
+	return x == y || x|roCompatLargeFile == y
+}
+
+func allZeros(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// SameDescriptor says whether two group descriptors differ in no more than counts, flags and checksums.
+func SameDescriptor(a, b []byte) bool {
+	return sameBut(a, b, []field{
+		{0x0C, 0x14}, // bg_free_blocks_count_lo … bg_flags
+		{0x18, 0x20}, // bg_block_bitmap_csum_lo … bg_checksum
+		{0x2C, 0x34}, // bg_free_blocks_count_hi … bg_itable_unused_hi
+		{0x38, 0x3C}, // bg_block_bitmap_csum_hi, bg_inode_bitmap_csum_hi
+	})
+}
+
+// DescriptorsIn gives the first group whose descriptor is in a block, if it is one of the primary ones.
+func (fs *FS) DescriptorsIn(block uint64) (first uint32, ok bool) {
+	perBlock := fs.DescsPerBlock()
+	for n := uint32(0); uint64(n)*uint64(perBlock) < uint64(fs.Groups); n++ {
+		if fs.descBlock(n) == block {
+			return n * perBlock, true
+		}
+	}
+	return 0, false
+}
+
+// SameButForContent says whether two states of an inode differ in no more than what its content brings with it: size, times, links, map,
+// the flag of an index, checksum; in its inode, its data as well.
+func SameButForContent(a, b []byte) bool {
+	fields := []field{
+		{0x04, 0x08}, // i_size_lo
+		{0x08, 0x14}, // i_atime, i_ctime, i_mtime
+		{0x1A, 0x20}, // i_links_count, i_blocks_lo
+		{0x20, 0x24}, // i_flags
+		{0x24, 0x28}, // i_version
+		{0x28, 0x64}, // i_block
+		{0x6C, 0x70}, // i_size_high
+		{0x74, 0x76}, // i_blocks_high
+		{0x7C, 0x7E}, // i_checksum_lo
+		{0x82, 0x90}, // i_checksum_hi … i_atime_extra
+		{0x98, 0x9C}, // i_version_hi
+	}
+	x, y := parseInode(0, a), parseInode(0, b)
+	const may = FlagIndex | FlagInlineData | FlagExtents | FlagHugeFile
+	if x.Flags&^may != y.Flags&^may {
+		return false
+	}
+	if (x.Flags|y.Flags)&FlagInlineData != 0 {
+		fields = append(fields, field{goodOldInode + int(x.ExtraIsize), len(a)})
+	}
+	return sameBut(a, b, fields)
+}
+
+// SameButForLinks says whether two states of an inode differ in no more than the number of links and the time of that.
+func SameButForLinks(a, b []byte) bool {
+	return sameBut(a, b, []field{
+		{0x0C, 0x10},               // i_ctime
+		{0x1A, 0x1C},               // i_links_count
+		{0x24, 0x28},               // i_version
+		{0x7C, 0x7E}, {0x82, 0x88}, // i_checksum_lo; i_checksum_hi, i_ctime_extra
+		{0x98, 0x9C}, // i_version_hi
+	})
+}
+
+// Gone says whether an inode is in use by nobody: it has no links.
+func Gone(raw []byte) bool { return parseInode(0, raw).Links == 0 }
+
+// List gives the names of a directory and the inodes that they lead to, "." and ".." included.
+func List(fs *FS, ino uint32) (map[string]uint32, error) {
+	a := NewAudit(fs)
+	if err := a.Whole(); err != nil {
+		return nil, err
+	}
+	d, err := a.Directory(ino)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]uint32, len(d.names))
+	for name, e := range d.names {
+		names[name] = e.ino
+	}
+	return names, nil
+}
+
+// Uninitialised says whether a group's bitmap of inodes, or of blocks, means nothing yet.
+func (fs *FS) Uninitialised(group uint32, inodes bool) bool {
+	g, err := fs.group(group)
+	if err != nil || !fs.checksums() && fs.FeatureRoCompat&RoCompatGdtCsum == 0 {
+		return false
+	}
+	if inodes {
+		return g.flags&groupInodeUninit != 0
+	}
+	return g.flags&groupBlockUninit != 0
+}

@@ -1,0 +1,219 @@
+// What a leak is looked for by: pieces of the secrets as they would be found, each with the files that may hold it. Nothing of it is ever
+// printed.
+
+package verify
+
+import (
+	"bytes"
+	"crypto/pbkdf2"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"boringboot/internal/manifest"
+	"boringboot/internal/netenv"
+
+	"crypto/ed25519"
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	minNeedle   = 6   // bytes: anything shorter is found by chance
+	minPiece    = 16  // bytes of a key's text between two line breaks
+	maxWhole    = 64  // bytes: a secret so short is looked for as a whole
+	windowEvery = 512 // bytes: of a longer one, a window at each sector, the least that a device writes
+	windowSize  = 32  // bytes
+	minDistinct = 8   // different bytes in a window, or it says too little to be a secret's
+	maxSecret   = 64 << 20
+)
+
+// needle is a piece of a secret.
+type needle struct {
+	what  string // for people, as "the private key of /var/lib/…": never the secret
+	bytes []byte
+	files []string // wanted paths whose content holds it
+}
+
+// needles are the pieces of all wanted secrets, and findings about those that cannot be looked for.
+func needles(want []manifest.Entry) ([]needle, []Finding, error) {
+	m := &needleMaker{contents: map[string][]byte{}}
+	for i := range want {
+		e := &want[i]
+		if !e.Secret || e.Kind != manifest.File || e.Content == nil || e.Link != "" {
+			continue
+		}
+		if e.Content.Size() > maxSecret {
+			m.skip(e, "it is larger than %d MiB", maxSecret>>20)
+			continue
+		}
+		content := make([]byte, e.Content.Size())
+		if _, err := e.Content.ReadAt(content, 0); err != nil && err != io.EOF {
+			return nil, nil, fmt.Errorf("%s: reading the wanted content: %w", e.Path, err)
+		}
+		m.contents[e.Path] = content
+		switch e.Role {
+		case manifest.PrivateKey:
+			m.privateKey(e, content)
+		case manifest.Environment:
+			m.environment(e, content)
+		case manifest.PublicKey: // is public
+		default:
+			m.plain(e, "the content of "+e.Path, bytes.TrimRight(content, "\r\n"))
+		}
+	}
+	for i := range m.list {
+		n := &m.list[i]
+		for _, e := range want { // in order
+			if bytes.Contains(m.contents[e.Path], n.bytes) {
+				n.files = append(n.files, e.Path)
+			}
+		}
+	}
+	return m.list, m.findings, nil
+}
+
+type needleMaker struct {
+	contents map[string][]byte
+	list     []needle
+	findings []Finding
+}
+
+func (m *needleMaker) skip(e *manifest.Entry, format string, args ...any) {
+	m.findings = append(m.findings, Finding{Code: codeNotSearched, Severity: Warning, Path: e.Path,
+		Message: "leaks of it were not looked for: " + fmt.Sprintf(format, args...)})
+}
+
+func (m *needleMaker) add(what string, b []byte) {
+	for _, n := range m.list {
+		if bytes.Equal(n.bytes, b) {
+			return
+		}
+	}
+	m.list = append(m.list, needle{what: what, bytes: b})
+}
+
+// plain is a secret of which nothing else is known.
+func (m *needleMaker) plain(e *manifest.Entry, what string, secret []byte) {
+	switch {
+	case len(secret) == 0:
+	case len(secret) < minNeedle:
+		m.skip(e, "a secret of fewer than %d bytes is found by chance", minNeedle)
+	case len(secret) <= maxWhole:
+		m.add(what, secret)
+	default:
+		found := false
+		for at := 0; at+windowSize <= len(secret); at += windowEvery {
+			if w := secret[at : at+windowSize]; distinct(w) >= minDistinct {
+				m.add(what, w)
+				found = true
+			}
+		}
+		if !found {
+			m.add(what, secret[:maxWhole])
+		}
+	}
+}
+
+func distinct(b []byte) int {
+	var seen [256]bool
+	n := 0
+	for _, c := range b {
+		if !seen[c] {
+			seen[c], n = true, n+1
+		}
+	}
+	return n
+}
+
+// privateKey is an OpenSSH key: its seed, raw, and those parts of its text that hold nothing but the seed. The rest of the text is the same
+// in all such keys, or public.
+func (m *needleMaker) privateKey(e *manifest.Entry, content []byte) {
+	what := "the private key of " + e.Path
+	raw, err := ssh.ParseRawPrivateKey(content)
+	key, ok := raw.(*ed25519.PrivateKey)
+	if err != nil || !ok {
+		m.plain(e, what, content)
+		return
+	}
+	seed := key.Seed()
+	m.add(what, seed)
+	body, positions := armored(content)
+	blob, err := base64.StdEncoding.DecodeString(string(body))
+	at := bytes.Index(blob, seed)
+	if err != nil || at < 0 {
+		m.plain(e, what, content)
+		return
+	}
+	first, end := (at*8+5)/6, (at+len(seed))*8/6 // characters that stand for bits of the seed alone
+	for from := first; from < end; {
+		to := from + 1
+		for to < end && positions[to] == positions[to-1]+1 {
+			to++
+		}
+		if to-from >= minPiece {
+			m.add(what, body[from:to])
+		}
+		from = to
+	}
+}
+
+// armored gives the base64 characters of a PEM text, and where in the text each stands.
+func armored(text []byte) (body []byte, positions []int) {
+	at := 0
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("-----")) {
+			for i, c := range line {
+				if c > ' ' {
+					body, positions = append(body, c), append(positions, at+i)
+				}
+			}
+		}
+		at += len(line)
+	}
+	return body, positions
+}
+
+// environment is a file of variables: their values, as they are and as the file has them, and the key that a passphrase and a network's
+// name make. A name is no secret: it is sent to everybody around.
+func (m *needleMaker) environment(e *manifest.Entry, content []byte) {
+	vars, err := netenv.Decode(content)
+	if err != nil {
+		m.plain(e, "the content of "+e.Path, content)
+		return
+	}
+	var ssids, psks []string
+	for _, v := range vars {
+		switch netenv.KindOf(v.Name) {
+		case netenv.SSID:
+			ssids = append(ssids, v.Value)
+			continue
+		case netenv.PSK:
+			psks = append(psks, v.Value)
+		}
+		what := v.Name + " of " + e.Path
+		m.plain(e, what, []byte(v.Value))
+		for line := range strings.Lines(string(content)) {
+			if written, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), v.Name+"="); ok {
+				if written = strings.Trim(written, `"`); written != v.Value && len(written) >= minNeedle {
+					m.add(what, []byte(written))
+				}
+			}
+		}
+	}
+	const rounds, size = 4096, 32 // IEEE 802.11i, of a passphrase
+	for _, psk := range psks {
+		for _, ssid := range ssids {
+			if len(psk) > 63 {
+				continue // the key itself
+			}
+			if key, err := pbkdf2.Key(sha1.New, psk, []byte(ssid), rounds, size); err == nil {
+				what := "the key that the passphrase in " + e.Path + " makes"
+				m.add(what, key)
+				m.add(what, []byte(hex.EncodeToString(key)))
+			}
+		}
+	}
+}
