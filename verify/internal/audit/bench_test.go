@@ -118,7 +118,7 @@ func BenchmarkWholeImage(b *testing.B) {
 func TestAuditOfAnotherProcess(t *testing.T) {
 	path := os.Getenv(childEnv)
 	if path == "" {
-		t.Skip("for BenchmarkWholeImage")
+		return // nothing to skip: it is no test of its own
 	}
 	f, err := os.Open(path)
 	if err != nil {

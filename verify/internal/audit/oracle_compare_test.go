@@ -176,7 +176,7 @@ func (v verdicts) said() string {
 func TestOneDamage(t *testing.T) {
 	line := os.Getenv("BORINGBOOT_AUDIT_DAMAGE")
 	if line == "" {
-		t.Skip("BORINGBOOT_AUDIT_DAMAGE is not set")
+		return
 	}
 	at := len(line)
 	if i := strings.Index(line, " 0x"); i >= 0 {
