@@ -19,7 +19,8 @@ func Able(ctx context.Context, root io.ReaderAt, size int64, holes bool) error {
 	for i, o := range openers {
 		all.Go(func() {
 			b := newBudget(ctx, root, size)
-			_, err := openReader(o, b)
+			r, err := openReader(o, b)
+			r.close()
 			switch {
 			case b.failed() != nil:
 				err = b.failed()

@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -184,6 +185,8 @@ func TestChangesThatDebugfsMakesBesidesAreNotExplained(t *testing.T) {
 		{"the mode of a directory above", "set_inode_field / mode 040777", "the directory with inode 2 besides its content and times"},
 		{"the mode of another file", "set_inode_field /nix-path-registration mode 0100666", "(/nix-path-registration)"},
 		{"another file", "mkdir /var/lib/extra", "a change of inode"},
+		{"a default access list of a directory above", "ea_set / user.extra x", "the directory with inode 2 besides its content and times"},
+		{"another name of a wanted file", "ln " + keyPath + " /var/lib/bootstrap/copy", "1 names in the new directory"},
 		{"an attribute of another file", "ea_set /nix-path-registration user.extra x", "(/nix-path-registration)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -198,6 +201,37 @@ func TestChangesThatDebugfsMakesBesidesAreNotExplained(t *testing.T) {
 				t.Errorf("found %v, want %q", found, c.want)
 			}
 		})
+	}
+}
+
+func TestWhatAWantedFileKeepsBesideItsContentIsNotExplained(t *testing.T) {
+	p := changedPair(t)
+	testimage.DebugfsWrite(t, p.path, p.root, "fallocate /srv/big 200 300")
+	testimage.Fsck(t, p.path, p.root)
+	blockOf := func(n int) int64 {
+		var block int64
+		out := testimage.Debugfs(t, p.path, p.root, fmt.Sprintf("bmap /srv/big %d", n))
+		if _, err := fmt.Sscan(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:], &block); err != nil || block == 0 {
+			t.Fatalf("%q: %v", out, err)
+		}
+		return p.root + block*4096
+	}
+	if found := p.changes(t); len(found) > 0 {
+		t.Fatalf("unexplained before anything is hidden: %v", found)
+	}
+	for name, c := range map[string]struct {
+		at   int64
+		want string
+	}{
+		"in a block that is not written":    {blockOf(250) + 10, "beside its content"},
+		"in the last block, behind the end": {blockOf(bigSize/4096) + 4090, "behind the end of inode"},
+	} {
+		testimage.FlipByte(t, p.path, c.at)
+		found := p.changes(t)
+		testimage.FlipByte(t, p.path, c.at)
+		if len(found) != 1 || !strings.Contains(found[0].Message, c.want) {
+			t.Errorf("%s: found %v", name, found)
+		}
 	}
 }
 

@@ -23,7 +23,9 @@ type explainer struct {
 	wanted   map[uint32]bool            // inodes of wanted paths now, and of the directories that were made for them
 	replaced map[uint32]bool            // inodes that wanted paths led to before
 	above    map[uint32]bool            // directories above that were there before
-	names    map[uint32]map[string]bool // in each of those, the names that wanted paths go through
+	names    map[uint32]map[string]bool // in each directory, the names that wanted paths go through
+	paths    map[uint32]int             // how many wanted paths lead to an inode
+	maps     map[uint32]*ext4ro.Layout  // of wanted files
 
 	findings []Finding
 	more     int
@@ -31,18 +33,20 @@ type explainer struct {
 
 func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) (*explainer, error) {
 	e := &explainer{before: before, after: after, was: was, is: is, wanted: map[uint32]bool{}, replaced: map[uint32]bool{}, above: map[uint32]bool{},
-		names: map[uint32]map[string]bool{}, findings: []Finding{}}
+		names: map[uint32]map[string]bool{}, paths: map[uint32]int{}, maps: map[uint32]*ext4ro.Layout{}, findings: []Finding{}}
 	old, err := openWalker(ctx, before)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBefore, err)
 	}
-	if old.ro.FeatureIncompat&ext4ro.IncompatRecover != 0 {
-		return nil, fmt.Errorf("%w: it was not unmounted, and its journal holds changes of its own", ErrBefore)
+	defer old.close()
+	if old.ro.Pending() {
+		return nil, fmt.Errorf("%w: it was not unmounted, and its journal or its orphans bring changes of their own", ErrBefore)
 	}
 	now, err := openWalker(ctx, after)
 	if err != nil {
 		return nil, fmt.Errorf("changes: %w", err)
 	}
+	defer now.close()
 	// What follows reads both disks whole: it takes as long as it takes.
 	if e.fsWas, err = openPatient(ctx, before); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBefore, err)
@@ -50,8 +54,8 @@ func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, 
 	if e.fsIs, err = openPatient(ctx, after); err != nil {
 		return nil, fmt.Errorf("changes: %w", err)
 	}
-	if now.ro.FeatureIncompat&ext4ro.IncompatRecover != 0 {
-		e.unexplained("what the journal holds, which changes the file system when it is mounted")
+	if now.ro.Pending() {
+		e.unexplained("what the journal or the orphans hold, which changes the file system when it is mounted")
 	}
 	existed := map[uint32]bool{}
 	for i := range want {
@@ -79,12 +83,18 @@ func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, 
 			case err == nil || j < len(at)-1:
 				e.wanted[p.ino] = true
 			}
-			if j > 0 {
+			if j > 0 && p.path == at[j-1].join(baseName(p.path)) { // not so behind a symlink or ".."
 				e.allow(at[j-1].ino, baseName(p.path))
 			}
 		}
+		if err == nil {
+			e.paths[w.last.ino]++
+		}
 	}
-	return e, ctx.Err()
+	if err := e.journalIsEmpty(); err != nil {
+		return nil, fmt.Errorf("changes: %w", err)
+	}
+	return e, e.newDirectories()
 }
 
 func baseName(path string) string {
@@ -105,14 +115,7 @@ func (e *explainer) allow(dir uint32, name string) {
 // openWalker opens a disk's root to walk in it with our own decoder.
 func openWalker(ctx context.Context, d *Disk) (*reader, error) {
 	disk, size := d.root()
-	b := newBudget(ctx, disk, size)
-	ro, err := ext4ro.Open(b, size)
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{opener: opener{name: ownName, own: true}, budget: b, ro: ro, known: map[string]found{}}
-	r.lib, err = openOwn(b, ro)
-	return r, err
+	return openOwnReader(newBudget(ctx, disk, size))
 }
 
 // openPatient opens a disk's root without a budget; reading ends with ctx.
@@ -188,7 +191,10 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 		if !had || p.Use != audit.UseJournal {
 			e.unexplained("that block %d belongs to the journal", b)
 		}
-		return nil // the log is empty, which AuditStructure sees to: what is in it means nothing
+		return nil // the log is empty: what is in it means nothing
+	case audit.UseAttributes:
+		e.attributes(b, had && p.Use == audit.UseAttributes, old, now)
+		return nil
 	}
 	if o.Use == audit.UseFile && e.isQuota(o.Number) {
 		return nil // usage is counted by the audit
@@ -198,6 +204,7 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 		if had && !e.replaced[p.Number] && !e.above[p.Number] && p.Number != o.Number {
 			e.unexplained("that block %d went from inode %d to inode %d", b, p.Number, o.Number)
 		}
+		return e.content(o.Number, b, now)
 	case e.above[o.Number]:
 		if had && p.Number != o.Number && !e.replaced[p.Number] {
 			e.unexplained("that block %d went from inode %d to inode %d", b, p.Number, o.Number)
@@ -211,7 +218,9 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 	return nil
 }
 
-func isInodes(u audit.Use) bool { return u == audit.UseFile || u == audit.UseDirectory }
+func isInodes(u audit.Use) bool {
+	return u == audit.UseFile || u == audit.UseDirectory || u == audit.UseAttributes
+}
 
 func (e *explainer) isQuota(ino uint32) bool {
 	for _, q := range e.fsIs.QuotaInums {
@@ -295,7 +304,9 @@ func lowestBit(b byte) int {
 // clusterExplained says whether one of the blocks of a cluster belongs to what may change, or did.
 func (e *explainer) clusterExplained(first uint64) bool {
 	for b := first; b < first+uint64(e.fsIs.ClusterBlocks); b++ {
-		if o, ok := e.is.owner(b); ok && isInodes(o.Use) && (e.wanted[o.Number] || e.above[o.Number] || e.isQuota(o.Number)) {
+		if o, ok := e.is.owner(b); ok && o.Use == audit.UseAttributes && e.sharedByWanted(b) {
+			return true
+		} else if ok && isInodes(o.Use) && (e.wanted[o.Number] || e.above[o.Number] || e.isQuota(o.Number)) {
 			return true
 		}
 		if p, ok := e.was.owner(b); ok && isInodes(p.Use) && (e.replaced[p.Number] || e.above[p.Number]) {
@@ -332,6 +343,9 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 				return err
 			}
 		case e.wanted[ino]:
+			if e.hasOtherNames(ino) {
+				e.unexplained("a change of inode %d, which has names besides the wanted ones", ino)
+			}
 		case e.replaced[ino]:
 			// Another name of a file that was replaced loses a link; the last one is gone.
 			if !ext4ro.Gone(y) && !ext4ro.SameButForLinks(x, y) {

@@ -55,10 +55,12 @@ func Forecast(ctx context.Context, root io.ReaderAt, size int64, s *Structure, w
 	}
 	b := newBudget(ctx, root, size)
 	b.grow(maxFiles * maxConfig / 8)
-	c, err := openConfig(b, size)
+	r, err := openOwnReader(b)
 	if err != nil {
 		return findings, b.failed()
 	}
+	defer r.close()
+	c := &config{r}
 	etcs := c.etcs()
 	for _, e := range want {
 		switch e.Role {
@@ -79,22 +81,7 @@ func Forecast(ctx context.Context, root io.ReaderAt, size int64, s *Structure, w
 }
 
 // config reads the image's own configuration.
-type config struct {
-	r  *reader
-	ro *ext4ro.FS
-}
-
-func openConfig(b *budget, size int64) (*config, error) {
-	ro, err := ext4ro.Open(b, size)
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{opener: opener{name: ownName, own: true}, budget: b, ro: ro, known: map[string]found{}}
-	if r.lib, err = openOwn(b, ro); err != nil {
-		return nil, err
-	}
-	return &config{r, ro}, nil
-}
+type config struct{ r *reader }
 
 // follow goes to a path and through the symlink that may be there.
 func (c *config) follow(path string) (*way, error) {
@@ -137,7 +124,7 @@ func (c *config) list(path string) []string {
 	if err != nil || w.last.kind != kindDirectory {
 		return nil
 	}
-	names, err := ext4ro.List(c.ro, w.last.ino)
+	names, err := ext4ro.List(c.r.ro, w.last.ino)
 	if err != nil {
 		return nil
 	}
@@ -161,7 +148,7 @@ func (c *config) etcs() []string {
 	if err != nil || store.last.kind != kindDirectory {
 		return nil
 	}
-	names, err := ext4ro.List(c.ro, store.last.ino)
+	names, err := ext4ro.List(c.r.ro, store.last.ino)
 	if err != nil {
 		return nil
 	}

@@ -31,6 +31,20 @@ func openOwn(b *budget, ro *ext4ro.FS) (library, error) {
 	return l, nil
 }
 
+// openOwnReader opens our own decoder to walk in a file system with, for those who look for something else than a witness. It has to be
+// closed.
+func openOwnReader(b *budget) (*reader, error) {
+	ro, err := ext4ro.Open(b, b.size)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{opener: opener{name: ownName, own: true}, budget: b, ro: ro, known: map[string]found{}}
+	if r.lib, err = openOwn(b, ro); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 // asDamage marks errors that say that the image is damaged.
 func asDamage(err error) error {
 	if errors.Is(err, ext4ro.ErrCorrupt) {

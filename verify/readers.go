@@ -76,6 +76,7 @@ type reader struct {
 	known   map[string]found // places that were looked at, by path
 	reread  int64            // bytes of directories that were read anew
 	patient bool             // maxReread does not hold
+	calls   chan func()      // to the goroutine in which the library runs; nil before the first call
 }
 
 // maxReread bounds what a library that rereads is asked for, in bytes of directories: what it takes grows with the square of the files in a
@@ -127,6 +128,7 @@ func openReader(o opener, b *budget) (*reader, error) {
 		return lib, nil
 	})
 	if err != nil {
+		r.close()
 		return nil, err
 	}
 	return r, nil
@@ -157,7 +159,7 @@ func guard[T any](r *reader, call func() (T, error)) (T, error) {
 		err   error
 	}
 	done := make(chan result, 1) // buffered: a call that was abandoned must not stay for its sake
-	go func() {
+	r.run(func() {
 		defer func() {
 			if p := recover(); p != nil {
 				done <- result{err: fmt.Errorf("it panicked: %v", p)}
@@ -165,7 +167,7 @@ func guard[T any](r *reader, call func() (T, error)) (T, error) {
 		}()
 		v, err := call()
 		done <- result{v, err}
-	}()
+	})
 	// The budget's own deadline comes first where the library still reads; this one is for a loop that does not.
 	timer := time.NewTimer(max(0, time.Until(r.budget.until())) + time.Second)
 	defer timer.Stop()
@@ -182,6 +184,28 @@ func guard[T any](r *reader, call func() (T, error)) (T, error) {
 	}
 	r.budget.stop(r.dead)
 	return zero, r.dead
+}
+
+// run has a call made in the library's own goroutine, whose stack has grown once for all calls. It is free: a call that does not come back
+// is the last.
+func (r *reader) run(call func()) {
+	if r.calls == nil {
+		r.calls = make(chan func())
+		go func(calls <-chan func()) {
+			for call := range calls {
+				call()
+			}
+		}(r.calls)
+	}
+	r.calls <- call
+}
+
+// close lets the library's goroutine end, with the call that it may still be in.
+func (r *reader) close() {
+	if r != nil && r.calls != nil {
+		close(r.calls)
+		r.calls = nil
+	}
 }
 
 // checkDirectory refuses a directory whose size, map or index would lead a library astray.

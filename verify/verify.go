@@ -39,6 +39,11 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 		return nil, fmt.Errorf("verify: %w", err)
 	}
 	witnesses := hear(ctx, disk, size, want, check)
+	defer func() {
+		for _, w := range witnesses {
+			w.reader.close()
+		}
+	}()
 	hearTheSpared(witnesses, want, check)
 	j := &judgement{want: want, report: NewReport()}
 	left := 0

@@ -43,15 +43,11 @@ func (s span) holds(o span) bool { return s.first <= o.first && o.end <= s.end }
 // inode is that inode. A path that leads nowhere has no place.
 func (d *Disk) placesOf(ctx context.Context, paths []string) (map[string][]span, map[string]uint32, error) {
 	disk, size := d.root()
-	b := newBudget(ctx, disk, size)
-	ro, err := ext4ro.Open(b, size)
+	r, err := openOwnReader(newBudget(ctx, disk, size))
 	if err != nil {
 		return nil, nil, err
 	}
-	r := &reader{opener: opener{name: ownName, own: true}, budget: b, ro: ro, known: map[string]found{}}
-	if r.lib, err = openOwn(b, ro); err != nil {
-		return nil, nil, err
-	}
+	defer r.close()
 	places, inodes := map[string][]span{}, map[string]uint32{}
 	base := d.Parts[d.Root].Start
 	for _, path := range paths {
@@ -60,7 +56,7 @@ func (d *Disk) placesOf(ctx context.Context, paths []string) (map[string][]span,
 			continue
 		}
 		inodes[path] = w.last.ino
-		runs, err := ro.Places(w.last.ino)
+		runs, err := r.ro.Places(w.last.ino)
 		if err != nil {
 			continue
 		}

@@ -27,34 +27,39 @@ const flood = 8
 // claim notes that inode ino uses the blocks b to b+n-1, whose bounds were checked. Where clusters have several blocks, an inode
 // claims a cluster once.
 func (c *checker) claim(ino uint32, b, n uint64) {
-	if n == 0 {
-		return
+	if c.take(ino, b, n) {
+		c.own(UseFile, ino, b, n)
 	}
-	blocks := n
+}
+
+// take is claim without a memory of who it was. It says no where nobody counts any more.
+func (c *checker) take(ino uint32, b, n uint64) bool {
+	if n == 0 {
+		return false
+	}
 	first, last := c.sb.clusterOf(b), c.sb.clusterOf(b+n-1)
 	n = last - first + 1
 	if c.claimed.Add(n) > flood*c.sb.clusterCount()+1<<20 {
-		return
-	}
-	if c.owners != nil && c.resolving == nil {
-		c.owners.add(UseFile, ino, b, blocks)
+		return false
 	}
 	if c.resolving != nil {
 		c.resolving.claim(ino, first, n)
-		return
+		return true
 	}
 	if !c.taken.addRange(first, n, c.twice) {
 		c.double.set()
 	}
+	return true
 }
 
 // claimShared notes that inode ino uses block b, which others may use for the same purpose, and says whether it is the first.
 // What else uses the block makes it claimed twice.
 func (c *checker) claimShared(ino uint32, b uint64) (first bool) {
+	c.own(UseAttributes, ino, b, 1)
 	if c.resolving == nil && !c.shared.add(b) {
 		return false
 	}
-	c.claim(ino, b, 1)
+	c.take(ino, b, 1)
 	return true
 }
 

@@ -12,9 +12,10 @@ import (
 type Use uint8
 
 const (
-	UseFile        Use = iota // an inode's: content, map, attributes
+	UseFile        Use = iota // an inode's: content, map
 	UseDirectory              // the same of a directory
 	UseJournal                // the same of the journal
+	UseAttributes             // a block of an inode's extended attributes; there is a run for each inode that shares it
 	UseSuperblock             // a copy of the superblock, of descriptors, or kept for more of them
 	UseBlockBitmap            // of the group that Number says
 	UseInodeBitmap            // of the group that Number says
@@ -45,6 +46,13 @@ func (o *owners) add(use Use, number uint32, b, n uint64) {
 		}
 	}
 	o.list = append(o.list, Owner{b, n, use, number})
+}
+
+// own remembers who has blocks, where somebody wants to know.
+func (c *checker) own(use Use, number uint32, b, n uint64) {
+	if c.owners != nil && c.resolving == nil {
+		c.owners.add(use, number, b, n)
+	}
 }
 
 // ownersSorted gives all runs in the order of the disk. Runs of damaged file systems may overlap.

@@ -31,8 +31,9 @@ type Map struct {
 	Holes     bool   // some of the content is not on the disk: it reads as zeros
 	Unwritten bool   // some of it is reserved on the disk, and reads as zeros whatever is there
 	runs      []run
-	all       []run // those without data as well, and the blocks of the map itself (file is 0)
-	beyond    bool  // data lies past the end of the content
+	all       []run    // those without data as well, and the blocks of the map itself (file is 0)
+	nodes     []uint64 // the blocks of the map itself
+	beyond    bool     // data lies past the end of the content
 }
 
 // Plain says that every byte of the content is on the disk and means what it says.
@@ -128,6 +129,7 @@ func (w *mapper) node(block uint64) ([]byte, error) {
 		return nil, fmt.Errorf("inode %d: block map: block %d: %w", w.in.Ino, block, err)
 	}
 	w.m.all = append(w.m.all, run{0, block, 1})
+	w.m.nodes = append(w.m.nodes, block)
 	return buf, nil
 }
 

@@ -153,3 +153,19 @@ func (fs *FS) Uninitialised(group uint32, inodes bool) bool {
 	}
 	return g.flags&groupBlockUninit != 0
 }
+
+// SameAttributes says whether two states of a block of extended attributes differ in no more than how many share it.
+func SameAttributes(a, b []byte) bool {
+	return sameBut(a, b, []field{{0x04, 0x08}, {0x10, 0x14}}) // h_refcount, h_checksum
+}
+
+// SameJournalSuper says whether two superblocks of a journal differ in no more than what a transaction changes. Features may come and go
+// with the kernel that mounts it.
+func SameJournalSuper(a, b []byte) bool {
+	return sameBut(a, b, []field{
+		{0x18, 0x20},  // s_sequence, s_start
+		{0x28, 0x2C},  // s_feature_incompat
+		{0x58, 0x5C},  // s_head
+		{0xFC, 0x100}, // s_checksum
+	})
+}
