@@ -39,22 +39,8 @@ func changedPair(t *testing.T) *pair {
 	testimage.DebugfsWrite(t, p.path, p.root, commands...)
 	putAt(t, p.path, p.root, p.want)
 	testimage.Fsck(t, p.path, p.root)
-	open := func(path string) (*Disk, *os.File) {
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { f.Close() })
-		info, err := f.Stat()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &Disk{Reader: f, Size: info.Size(), Root: 1, Parts: []Part{
-			{Number: 1, Start: 8 << 20, Size: 30 << 20, Type: "vfat"}, {Number: 2, Start: p.root, Size: info.Size() - p.root, Type: "ext4"},
-		}}, f
-	}
-	p.before, _ = open(original)
-	p.after, p.file = open(p.path)
+	p.before, _ = openDisk(t, original, p.root)
+	p.after, p.file = openDisk(t, p.path, p.root)
 	return p
 }
 

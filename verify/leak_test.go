@@ -37,6 +37,13 @@ func leakDisk(t *testing.T) (*Disk, []manifest.Entry, *os.File) {
 	testimage.DebugfsWrite(t, path, root, commands...)
 	putAt(t, path, root, want)
 	testimage.Fsck(t, path, root)
+	d, f := openDisk(t, path, root)
+	return d, want, f
+}
+
+// openDisk opens a disk as testimage.NixOSDisk makes it, whose root begins at a byte.
+func openDisk(t *testing.T, path string, root int64) (*Disk, *os.File) {
+	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +56,7 @@ func leakDisk(t *testing.T) (*Disk, []manifest.Entry, *os.File) {
 	return &Disk{Reader: f, Size: info.Size(), Root: 1, Parts: []Part{
 		{Number: 1, Start: 8 << 20, Size: 30 << 20, Type: "vfat"},
 		{Number: 2, Start: root, Size: info.Size() - root, Type: "ext4"},
-	}}, want, f
+	}}, f
 }
 
 func leaks(t *testing.T, d *Disk, want []manifest.Entry) []Finding {
