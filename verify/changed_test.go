@@ -20,8 +20,7 @@ import (
 // pair is an original and what was made of it.
 type pair struct {
 	before, after *Disk
-	file          *os.File // of after
-	path          string   // of after
+	path          string // of after
 	root          int64
 	want          []manifest.Entry
 }
@@ -40,7 +39,7 @@ func changedPair(t *testing.T) *pair {
 	putAt(t, p.path, p.root, p.want)
 	testimage.Fsck(t, p.path, p.root)
 	p.before, _ = openDisk(t, original, p.root)
-	p.after, p.file = openDisk(t, p.path, p.root)
+	p.after, _ = openDisk(t, p.path, p.root)
 	return p
 }
 
