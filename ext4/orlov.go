@@ -104,6 +104,9 @@ func (tx *Tx) placeTop(home Group) (Group, error) {
 		if r.freeInodes > 0 && r.freeInodes >= meanInodes && r.freeClusters >= meanClusters && r.usedDirs < fewest {
 			best, fewest = flex, r.usedDirs
 		}
+		if fewest == 0 { // no other has fewer
+			break
+		}
 	}
 	g, ok, err := tx.firstFree(best, 0)
 	if err == nil && !ok {
@@ -121,13 +124,9 @@ func (tx *Tx) meanFree() (inodes, clusters uint64) {
 // placeBelow stays near the parent, or where the last inode below it was placed, as long as there are not too many directories and
 // not too little is free.
 func (tx *Tx) placeBelow(parent Ino, home Group) (Group, error) {
-	dirs, err := tx.meanDirs()
-	if err != nil {
-		return 0, err
-	}
 	size := uint64(tx.groupsPerFlex)
 	inodes, clusters := tx.meanFree()
-	maxDirs := dirs + uint64(tx.inodesPerGroup)/16
+	moreDirs := uint64(tx.inodesPerGroup) / 16 // than the mean is too many
 	minInodes := max(1, inodes-min(inodes, uint64(tx.inodesPerGroup)*size/4))
 	minClusters := clusters - min(clusters, uint64(tx.clustersPerGroup())*size/4)
 	from := home
@@ -141,8 +140,17 @@ func (tx *Tx) placeBelow(parent Ino, home Group) (Group, error) {
 		if err != nil {
 			return 0, err
 		}
-		if r.usedDirs >= maxDirs || r.freeInodes < minInodes || r.freeClusters < minClusters {
+		if r.freeInodes < minInodes || r.freeClusters < minClusters {
 			continue
+		}
+		if r.usedDirs >= moreDirs { // or the mean, for which many descriptors are read, does not matter
+			dirs, err := tx.meanDirs()
+			if err != nil {
+				return 0, err
+			}
+			if r.usedDirs >= dirs+moreDirs {
+				continue
+			}
 		}
 		if g, ok, err := tx.firstFree(flex, 0); ok || err != nil {
 			tx.placed[parent] = g

@@ -62,7 +62,7 @@ func injectionCost(t *testing.T, size string, args ...string) cost {
 	return c
 }
 
-// What a larger file system costs more is the descriptors that are compared to place directories, and no more than them.
+// A larger file system costs no more reads; what it allocates more is the descriptors that are read ahead.
 func TestThreeFilesCostTheSameInAnySize(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates, too")
@@ -71,7 +71,7 @@ func TestThreeFilesCostTheSameInAnySize(t *testing.T) {
 	small := injectionCost(t, "256M", "-b", "4096")
 	for _, size := range []string{"8G", "2T"} {
 		large := injectionCost(t, size, "-b", "4096")
-		most := cost{small.read + descAhead, small.pieces + 4, small.allocated + 2*descAhead, small.allocations + 60}
+		most := cost{small.read, small.pieces, small.allocated + 2*descAhead, small.allocations + 20}
 		if large.read > most.read || large.pieces > most.pieces {
 			t.Errorf("%s: %d bytes in %d pieces were read, more than %d in %d", size, large.read, large.pieces, most.read, most.pieces)
 		}

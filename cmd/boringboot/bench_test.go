@@ -85,6 +85,48 @@ func BenchmarkThreeFilesInPlace(b *testing.B) {
 	}
 }
 
+// BenchmarkContentsAlone times an audit of three files' contents as a process, without the structure of the file system around them, beside debugfs
+// that reads the same three. What it takes must not grow with the image.
+func BenchmarkContentsAlone(b *testing.B) {
+	testimage.Require(b, "debugfs")
+	for _, size := range []int64{32 << 20, 3 << 30, 64 << 30} {
+		b.Run(fmt.Sprintf("%dMiB", size>>20), func(b *testing.B) {
+			w := newWorkplace(b)
+			image := testimage.Ext4(b, testimage.Options{Size: size, StorePaths: -1})
+			if done := w.run("boringboot", "inject", image, "--secrets", "secrets/bastet.yaml", "-q"); done.code != 0 {
+				b.Fatal(done)
+			}
+			peers := map[string]func() *exec.Cmd{
+				"bare": func() *exec.Cmd { return w.command("verify-image", "--contents-only", "-q", image) },
+				"secrets": func() *exec.Cmd {
+					return w.command("verify-image", "--contents-only", "-q", image, "--secrets", "secrets/bastet.yaml")
+				},
+				"debugfs": func() *exec.Cmd {
+					cmd := exec.Command("debugfs", "-f", "-", image)
+					cmd.Stdin = strings.NewReader(debugfsReads)
+					return cmd
+				},
+			}
+			took := map[string][]time.Duration{}
+			for b.Loop() {
+				for _, peer := range []string{"bare", "secrets", "debugfs"} {
+					cmd := peers[peer]()
+					start := time.Now()
+					if out, err := cmd.CombinedOutput(); err != nil {
+						b.Fatalf("%s: %v\n%s", peer, err, out)
+					}
+					took[peer] = append(took[peer], time.Since(start))
+				}
+			}
+			b.ReportMetric(0, "ns/op")
+			for peer, d := range took {
+				b.ReportMetric(float64(median(d).Microseconds())/1000, peer+"-ms")
+			}
+			b.ReportMetric(float64(median(took["bare"]))/float64(median(took["debugfs"])), "bare/debugfs")
+		})
+	}
+}
+
 // emptyProgram builds a program that does nothing.
 func emptyProgram(b *testing.B, w *workplace) func() *exec.Cmd {
 	b.Helper()
@@ -113,4 +155,9 @@ write key.pub /var/lib/bootstrap/ssh_host_ed25519_key.pub
 sif /var/lib/bootstrap/ssh_host_ed25519_key.pub mode 0100644
 write env /var/lib/networkmanager/system-connections.env
 sif /var/lib/networkmanager/system-connections.env mode 0100600
+`
+
+const debugfsReads = `cat /var/lib/bootstrap/ssh_host_ed25519_key
+cat /var/lib/bootstrap/ssh_host_ed25519_key.pub
+cat /var/lib/networkmanager/system-connections.env
 `
