@@ -10,10 +10,12 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"boringboot/internal/manifest"
+	"boringboot/internal/netenv"
 	"boringboot/internal/testimage"
 	"boringboot/verify/internal/audit"
 
@@ -195,5 +197,58 @@ func TestALongSecretIsFoundByAnyOfItsSectors(t *testing.T) {
 	found := leaks(t, d, want)
 	if len(found) != 1 || !strings.Contains(found[0].Message, "the content of /srv/absent is also outside all partitions, byte 2097152") {
 		t.Errorf("found %v", found)
+	}
+}
+
+// What a variable without a telling name holds may be what every image has.
+func TestAVariableThatMayBeNoSecretIsWarnedOf(t *testing.T) {
+	d, want, f := leakDisk(t)
+	env, err := netenv.Encode([]netenv.Var{{Name: "HOME_KEY_MGMT", Value: "wpa-eap"}, {Name: "HOME_PASSWORD", Value: "open sesame"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = append(want, manifest.Entry{Path: "/srv/absent.env", Kind: manifest.File, Role: manifest.Environment, Secret: true, Content: newContent(env)})
+	common := bytes.Repeat([]byte("key-mgmt=wpa-eap\n"), 3*maxHits)
+	if _, err := f.WriteAt(common, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	found := leaks(t, d, want)
+	if len(found) != maxLeaks+1 {
+		t.Errorf("%d findings: %v", len(found), found)
+	}
+	for _, x := range found {
+		if x.Code != codeLeak || x.Severity != Warning {
+			t.Errorf("found %v", x)
+		}
+	}
+	if _, err := f.WriteAt([]byte("open sesame"), 5<<20); err != nil {
+		t.Fatal(err)
+	}
+	found = leaks(t, d, want)
+	if !slices.ContainsFunc(found, func(x Finding) bool { return x.Severity == Error && strings.Contains(x.Message, "HOME_PASSWORD of /srv/absent.env is also") }) {
+		t.Errorf("found %v", found)
+	}
+}
+
+// A network's key of 64 digits may be somewhere as the bytes that it stands for, or in letters of the other case.
+func TestANetworksKeyIsFoundInEachForm(t *testing.T) {
+	d, want, f := leakDisk(t)
+	key := noise(5, 32)
+	digits := strings.ToUpper(hex.EncodeToString(key[:16])) + hex.EncodeToString(key[16:])
+	env, err := netenv.Encode([]netenv.Var{{Name: "WIFI_SSID", Value: "Nile Delta"}, {Name: "WIFI_PSK", Value: digits}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want[2].Path, want[2].Content = "/srv/absent.env", newContent(env)
+	for _, form := range [][]byte{key, []byte(digits), []byte(strings.ToLower(digits)), []byte(strings.ToUpper(digits))} {
+		if _, err := f.WriteAt(form, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+		if found := leaks(t, d, want); len(found) != 1 || found[0].Severity != Error {
+			t.Errorf("%d bytes: found %v", len(form), found)
+		}
+		if _, err := f.WriteAt(make([]byte, len(form)), 1<<20); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

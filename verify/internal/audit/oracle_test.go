@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ import (
 //
 //	BORINGBOOT_AUDIT_DAMAGES=n    so many damaged images; "all": every field of every structure in every way, which takes hours
 //	BORINGBOOT_AUDIT_SEED=n       other ones
-//	BORINGBOOT_AUDIT_IMAGE=name   of this image only
+//	BORINGBOOT_AUDIT_IMAGE=expr   of the images whose name the regular expression matches
 //	BORINGBOOT_AUDIT_REPORT=file  where all disagreements are written to
 const (
 	defaultDamages = 3000
@@ -55,7 +56,11 @@ func TestTheAuditAgreesWithFsckOnDamagedImages(t *testing.T) {
 	seed := environment(t, "BORINGBOOT_AUDIT_SEED", 1)
 	list := allRecipes()
 	if name := os.Getenv("BORINGBOOT_AUDIT_IMAGE"); name != "" {
-		list = slices.DeleteFunc(list, func(r recipe) bool { return !strings.Contains(r.name, name) })
+		wanted, err := regexp.Compile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = slices.DeleteFunc(list, func(r recipe) bool { return !wanted.MatchString(r.name) })
 	}
 	t.Logf("seed %d, %d images", seed, len(list))
 	excused := disagreements(t)
