@@ -57,7 +57,7 @@ func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want 
 	return e.findings, nil
 }
 
-// differences lists the blocks of the root in which the disks differ, and elsewhere the first byte of each sector that differs.
+// differences lists the blocks of the root in which the disks differ, and elsewhere where sectors that differ begin, one after the other.
 func differences(ctx context.Context, before, after *Disk, blockSize int64) (blocks []uint64, outside []int64, err error) {
 	const chunk, sector = 1 << 20, 512
 	root := after.Parts[after.Root]
@@ -93,6 +93,7 @@ func differences(ctx context.Context, before, after *Disk, blockSize int64) (blo
 					continue
 				}
 				p := &parts[i]
+				last := int64(-2 * sector) // of the sectors outside that differ
 				for at := 0; at < len(a); at += sector {
 					end := min(at+sector, len(a))
 					if bytes.Equal(a[at:end], b[at:end]) {
@@ -100,7 +101,10 @@ func differences(ctx context.Context, before, after *Disk, blockSize int64) (blo
 					}
 					where := from + int64(at)
 					if where < root.Start || where >= root.Start+root.Size {
-						p.outside = append(p.outside, where)
+						if where != last+sector {
+							p.outside = append(p.outside, where)
+						}
+						last = where
 						continue
 					}
 					block := uint64((where - root.Start) / blockSize)

@@ -225,7 +225,9 @@ func TestAVariableThatMayBeNoSecretIsWarnedOf(t *testing.T) {
 		t.Fatal(err)
 	}
 	found = leaks(t, d, want)
-	if !slices.ContainsFunc(found, func(x Finding) bool { return x.Severity == Error && strings.Contains(x.Message, "HOME_PASSWORD of /srv/absent.env is also") }) {
+	if !slices.ContainsFunc(found, func(x Finding) bool {
+		return x.Severity == Error && strings.Contains(x.Message, "HOME_PASSWORD of /srv/absent.env is also")
+	}) {
 		t.Errorf("found %v", found)
 	}
 }
