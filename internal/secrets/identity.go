@@ -60,6 +60,8 @@ func decryptAge(mk *sopsage.MasterKey) (plaintext []byte, err error) {
 	if _, err := age.ExtractHeader(armor.NewReader(strings.NewReader(mk.EncryptedKey))); err != nil {
 		return nil, ErrDamaged
 	}
+	restore := feed()
+	defer restore()
 	plaintext, err = mk.Decrypt()
 	if err == nil {
 		return plaintext, nil
@@ -192,8 +194,11 @@ func identityFile(file string) string {
 	if why := readable(file); why != "" {
 		return why
 	}
-	data, err := readAll(file)
-	if err != nil {
+	var data []byte
+	var err error
+	if f := readOnce(file); f != nil {
+		data = f.data
+	} else if data, err = readAll(file); err != nil {
 		return "cannot be read"
 	}
 	text := string(data)
@@ -205,7 +210,13 @@ func identityFile(file string) string {
 
 // readable says why a file cannot be read: "" if it can.
 func readable(file string) string {
-	f, err := os.Open(file)
+	var f *os.File
+	var err error
+	if once := readOnce(file); once != nil {
+		err = once.err
+	} else if f, err = os.Open(file); err == nil {
+		f.Close()
+	}
 	if err != nil {
 		var p *fs.PathError
 		if errors.As(err, &p) {
@@ -213,7 +224,6 @@ func readable(file string) string {
 		}
 		return err.Error()
 	}
-	f.Close()
 	return ""
 }
 
