@@ -83,10 +83,11 @@ func decryptAge(mk *sopsage.MasterKey) (plaintext []byte, err error) {
 	return nil, ErrDamaged
 }
 
-// checkCommands refuses an empty command, on which sops would panic.
+// checkCommands refuses an empty command, on which sops would panic. What begins with # is a comment to it.
 func checkCommands() error {
 	for _, name := range []string{sopsage.SopsAgeKeyCmdEnv, sopsage.SopsAgeSshPrivateKeyCmdEnv} {
-		if v, set := os.LookupEnv(name); set && strings.TrimSpace(v) == "" {
+		v, set := os.LookupEnv(name)
+		if v = strings.TrimSpace(v); set && (v == "" || !strings.Contains(v, "\n") && v[0] == '#') {
 			return &lockedError{name + " is set but empty"}
 		}
 	}

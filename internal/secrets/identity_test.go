@@ -172,6 +172,7 @@ func TestWithoutTheRightIdentityTheErrorSaysWhatWasLookedAt(t *testing.T) {
 			t.Setenv("SOPS_AGE_KEY_FILE", "/nowhere/key")
 		}, ErrWrongIdentity, []string{"SOPS_AGE_KEY_FILE (/nowhere/key: "}},
 		{"an empty command", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY_CMD", " ") }, ErrNoIdentity, []string{"SOPS_AGE_KEY_CMD is set but empty"}},
+		{"a command that is a comment", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY_CMD", "# pass show age") }, ErrNoIdentity, []string{"SOPS_AGE_KEY_CMD is set but empty"}},
 		{"a command that fails", func(t *testing.T) { t.Setenv("SOPS_AGE_KEY_CMD", "false "+marker) }, ErrNoIdentity, []string{"SOPS_AGE_KEY_CMD (its command gave none that fits)"}},
 		{"an SSH key that is none", func(t *testing.T) { t.Setenv("SOPS_AGE_SSH_PRIVATE_KEY_FILE", write(t, "k", []byte(marker))) }, ErrNoIdentity, []string{"SOPS_AGE_SSH_PRIVATE_KEY_FILE (not usable)"}},
 		{"a plugin that is not installed", func(t *testing.T) {
