@@ -348,7 +348,7 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 			}
 		case e.replaced[ino]:
 			// Another name of a file that was replaced loses a link; the last one is gone.
-			if !ext4ro.Gone(y) && !ext4ro.SameButForLinks(x, y) {
+			if !ext4ro.GoneFrom(x, y) && !ext4ro.SameButForLinks(x, y) {
 				e.unexplained("what was changed of inode %d, which a wanted path led to before", ino)
 			}
 		case e.isQuota(ino):

@@ -122,6 +122,40 @@ func SameButForLinks(a, b []byte) bool {
 	})
 }
 
+// GoneFrom says whether an inode is now in use by nobody, and keeps nothing but what it had, or zeros in place of that. Besides, what freeing it
+// writes: times, an empty tree of extents, checksum.
+func GoneFrom(was, is []byte) bool {
+	if !Gone(is) || len(was) != len(is) {
+		return false
+	}
+	x, y := bytes.Clone(was), bytes.Clone(is)
+	for _, f := range []field{
+		{0x08, 0x18},               // i_atime … i_dtime
+		{0x24, 0x28},               // i_version
+		{0x7C, 0x7E}, {0x82, 0x90}, // i_checksum_lo; i_checksum_hi … i_atime_extra
+		{0x98, 0x9C}, // i_version_hi
+	} {
+		clear(x[f.first:min(f.end, len(x))])
+		clear(y[f.first:min(f.end, len(y))])
+	}
+	for at := 0x20; at < 0x24; at++ { // i_flags
+		if y[at]&^x[at] != 0 {
+			return false
+		}
+		y[at] = 0
+	}
+	const block, header = 0x28, 12
+	if c := (&cursor{y[block:]}); c.u16() == extentMagic && c.u16() == 0 && c.u16() <= 4 && c.u16() == 0 {
+		clear(y[block:][:header-4]) // all but eh_generation
+	}
+	for at := range y {
+		if y[at] != 0 && y[at] != x[at] {
+			return false
+		}
+	}
+	return true
+}
+
 // Gone says whether an inode is in use by nobody: it has no links.
 func Gone(raw []byte) bool { return parseInode(0, raw).Links == 0 }
 
