@@ -10,7 +10,7 @@ import (
 // Result of an audit.
 type Result struct {
 	Findings []Finding // errors and warnings, by object
-	Dropped  int       // findings beyond those that are kept
+	Dropped  [2]int    // by severity: findings beyond those that are kept
 
 	Label    string
 	UUID     string
@@ -57,7 +57,9 @@ func (r *Result) Clean() bool {
 
 func (c *checker) result(counts []counted) *Result {
 	s := c.sb
-	r := &Result{Findings: c.found.sorted(), Dropped: c.found.dropped, Features: s.features(), State: "clean"}
+	r := &Result{Features: s.features(), State: "clean"}
+	r.Findings = c.found.sorted()
+	r.Dropped = c.found.dropped
 	label, _, _ := bytes.Cut(s.VolumeName[:], []byte{0})
 	r.Label = string(label)
 	u := s.UUID
