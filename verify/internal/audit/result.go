@@ -107,9 +107,7 @@ func (c *checker) groupUse(counts []counted) []GroupUse {
 			spread(r.physical, r.length, func(u *GroupUse) *uint32 { return &u.Directories })
 		}
 	}
-	for _, r := range c.journalRuns() {
-		spread(r.physical, r.length, func(u *GroupUse) *uint32 { return &u.Journal })
-	}
+	c.walkJournal(func(r run) { spread(r.physical, r.length, func(u *GroupUse) *uint32 { return &u.Journal }) })
 	for g := range use {
 		u := &use[g]
 		u.Blocks = s.groupBlocks(uint32(g))
@@ -122,19 +120,18 @@ func (c *checker) groupUse(counts []counted) []GroupUse {
 	return use
 }
 
-// journalRuns are where the journal lies in the file system, as far as it can be read.
-func (c *checker) journalRuns() []run {
+// walkJournal hands out where the journal lies in the file system, as far as it can be read. Not all at once: a damaged one may have
+// as many pieces as there are blocks.
+func (c *checker) walkJournal(visit func(run)) {
 	if !c.sb.hasCompat(compatHasJournal) || c.sb.JournalInum == 0 {
-		return nil
+		return
 	}
 	in, err := c.systemInode(c.sb.JournalInum)
 	if err != nil {
-		return nil
+		return
 	}
-	var runs []run
 	_ = c.walkSystem(in, func(r run) error {
-		runs = append(runs, r)
+		visit(r)
 		return nil
 	})
-	return runs
 }

@@ -40,7 +40,7 @@ func (c *checker) systemInode(ino uint32) (*inode, error) {
 
 // walkSystem hands out the runs of a system file.
 func (c *checker) walkSystem(in *inode, visit func(run) error) error {
-	m := mapWalker{sb: c.sb, read: c.readBlock}
+	m := mapWalker{sb: c.sb, read: c.readMap}
 	return m.walk(in, visit)
 }
 
