@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -41,5 +42,61 @@ func TestMapWithoutPatience(t *testing.T) {
 	cancel()
 	if err := c.walkSystem(in, func(run) error { return nil }); !errors.Is(err, errStopped) {
 		t.Errorf("%v", err)
+	}
+}
+
+// namesBlock is a block of 1 KiB of entries of inode 12, which have 4 letters each.
+func namesBlock(names ...string) []byte {
+	var b []byte
+	for i, name := range names {
+		rec := entryMin
+		if i == len(names)-1 {
+			rec = 1024 - len(b)
+		}
+		b = append(binary.LittleEndian.AppendUint32(b, 12), byte(rec), byte(rec>>8), byte(len(name)), 0)
+		b = append(b, name...)
+	}
+	return append(b, make([]byte, 1024-len(b))...)
+}
+
+// TestDirectoryOfTheSameBlocks reads blocks once that a directory has many times.
+func TestDirectoryOfTheSameBlocks(t *testing.T) {
+	c, _ := mapped(600, append(namesBlock("aaaa", "bbbb"), namesBlock("cccc")...), 0, nil)
+	c.initClaims()
+	d := &directory{ino: 12}
+	for i := range uint64(100) {
+		d.runs = append(d.runs, run{logical: 2 * i, physical: 1, length: 2})
+	}
+	w := c.newWorker()
+	w.checkDirectory(d)
+	if n, names := c.blocksRead.Load(), len(w.scan.names.list); n != 2 || names != 3 {
+		t.Errorf("%d blocks were read, %d names noted", n, names)
+	}
+	told := false
+	for _, f := range c.found.sorted() {
+		told = told || f.Code == CodeDirectory && f.Severity == Error
+	}
+	if !told || !c.namesLost() {
+		t.Errorf("names lost: %v, findings: %v", c.namesLost(), c.found.sorted())
+	}
+}
+
+// TestRunsWithoutRepeats keeps of each block its first place.
+func TestRunsWithoutRepeats(t *testing.T) {
+	c, _ := mapped(600, nil, 0, nil)
+	s := &dirScan{c: c, d: &directory{runs: []run{{logical: 0, physical: 10, length: 5}, {logical: 5, physical: 8, length: 10}, {logical: 20, physical: 8, length: 2}}}}
+	s.dropRepeats()
+	want := []run{{logical: 0, physical: 10, length: 5}, {logical: 5, physical: 8, length: 2}, {logical: 12, physical: 15, length: 3}}
+	if !slices.Equal(s.d.runs, want) {
+		t.Errorf("%v, want %v", s.d.runs, want)
+	}
+}
+
+// TestNamesThatComeTwice counts names, however often each comes.
+func TestNamesThatComeTwice(t *testing.T) {
+	n := nameList{list: []uint64{3, 1, 2, 3, 3, 1, 4}}
+	n.judge()
+	if n.twice != 2 {
+		t.Errorf("%d", n.twice)
 	}
 }
