@@ -121,12 +121,12 @@ func (w *worker) handOn() {
 	in := k.in
 	d := &directory{ino: in.ino, flags: in.Flags, size: in.Size, generation: in.Generation}
 	if in.has(flagInlineData) && c.sb.hasIncompat(incompatInlineData) {
-		value, _, err := w.inlineAttribute(in)
+		value, block, err := w.inlineValue(in)
 		if isIO(err) {
 			c.fail(err)
 			return
 		}
-		d.inline = append(slices.Clone(in.Block), value...) // with damaged attributes: the inode's part alone
+		d.inline, d.inlineBlock = slices.Concat(in.Block, value), block // with damaged attributes: the inode's part alone
 	} else if uint64(c.dirRuns.Add(int64(len(k.runs)))) <= w.plenty() {
 		d.runs = slices.Clone(k.runs)
 	}

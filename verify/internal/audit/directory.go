@@ -192,10 +192,7 @@ func (s *dirScan) eachBlock(visit func(b []byte, block uint64)) {
 			if int(n*bs) > cap(s.w.piece) {
 				s.w.piece = make([]byte, n*bs)
 			}
-			// A block belongs to one directory. Who reads more than there are reads some again and again.
-			if s.c.blocksRead.Add(n) > 3*s.c.sb.BlocksCount {
-				s.c.report(CodeDirectory, s.object, "shares blocks with other directories")
-				s.c.lostNames.set()
+			if !s.mayRead(n) {
 				return
 			}
 			piece := s.w.piece[:n*bs]
@@ -212,6 +209,17 @@ func (s *dirScan) eachBlock(visit func(b []byte, block uint64)) {
 			done += n
 		}
 	}
+}
+
+// mayRead says whether n more blocks may be read. A block belongs to one directory: who reads more than there are reads some again and
+// again.
+func (s *dirScan) mayRead(n uint64) bool {
+	if s.c.blocksRead.Add(n) <= 3*s.c.sb.BlocksCount {
+		return true
+	}
+	s.c.report(CodeDirectory, s.object, "shares blocks with other directories")
+	s.c.lostNames.set()
+	return false
 }
 
 // checkBlock judges one block.

@@ -57,7 +57,7 @@ func fuzzedDirectory(features byte, data []byte) (*checker, *directory) {
 		c.setFacts(ino, kind, 1, 0)
 	}
 	if features&fuzzEncrypted != 0 {
-		c.addPolicy(12, append([]byte{1}, make([]byte, 27)...))
+		c.addPolicy(12, parsePolicy(append([]byte{1}, make([]byte, 27)...)))
 	}
 	c.addDirectory(d)
 	return c, d

@@ -100,3 +100,79 @@ func TestNamesThatComeTwice(t *testing.T) {
 		t.Errorf("%d", n.twice)
 	}
 }
+
+// blockOfAttributes is a block of 1 KiB of attributes with their values in inodes, the first of which has that number.
+func blockOfAttributes(n int, first uint32) []byte {
+	block := binary.LittleEndian.AppendUint32(nil, attributeMagic)
+	block = append(block, 1, 0, 0, 0, 1, 0, 0, 0)
+	block = append(block, make([]byte, attributeHeader-len(block))...)
+	for i := range uint32(n) {
+		block = append(block, 0, 1, 0, 0)
+		block = binary.LittleEndian.AppendUint32(block, first+i)
+		block = append(block, make([]byte, attributeEntrySize-8)...)
+	}
+	return append(block, make([]byte, 1024-len(block))...)
+}
+
+// TestAttributesOfNoInodes keeps nothing of references to inodes that there are not, and little of what is wrong with a block.
+func TestAttributesOfNoInodes(t *testing.T) {
+	c, in := mapped(8, blockOfAttributes(61, 0x1000000), 0, nil)
+	c.sb.FeatureIncompat |= incompatEaInode
+	c.initClaims()
+	in.FileACL = 1
+	c.newWorker().checkAttributeBlock(in)
+	if n := len(c.ea.refs); n != 0 {
+		t.Errorf("references to %d inodes are kept", n)
+	}
+	a := c.attributes.list[1]
+	if a == nil || len(a.problems) != 1 || cap(a.problems) > maxProblems {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestProblemsOfABlock keeps few of many.
+func TestProblemsOfABlock(t *testing.T) {
+	var p problemList
+	for i := range 2 * maxProblems {
+		p.add(string(rune('a' + i/2)))
+		p.add(string(rune('a' + i)))
+	}
+	if len(p) != maxProblems {
+		t.Errorf("%d", len(p))
+	}
+}
+
+// TestInlineDataInABlock keeps none of a value that many directories may share, and reads it when its turn comes.
+func TestInlineDataInABlock(t *testing.T) {
+	block := blockOfAttributes(0, 0)
+	value := namesBlock("aaaa")[:12] // an entry of 12 bytes
+	binary.LittleEndian.PutUint16(value[4:], 12)
+	copy(block[1024-len(value):], value)
+	e := append([]byte{4, 7, 0, 0, 0, 0, 0, 0, byte(len(value)), 0, 0, 0, 0, 0, 0, 0}, "data"...)
+	binary.LittleEndian.PutUint16(e[2:], uint16(1024-len(value)))
+	copy(block[attributeHeader:], e)
+	c, in := mapped(8, block, flagInlineData, nil)
+	c.sb.FeatureIncompat |= incompatInlineData
+	c.initClaims()
+	c.setFacts(12, kindDir, 2, 0)
+	in.FileACL, in.Mode = 1, modeDir
+	w := c.newWorker()
+	w.contents = contents{in: in, dir: true}
+	w.handOn()
+	size, found, err := w.inlineAttribute(in)
+	if size != len(value) || !found || err != nil {
+		t.Errorf("%d bytes, %v, %v", size, found, err)
+	}
+	d := c.directory(12)
+	if len(d.inline) != inlineFirst || d.inlineBlock != 1 {
+		t.Fatalf("%d bytes are kept, of block %d", len(d.inline), d.inlineBlock)
+	}
+	if got, err := w.inlineInBlock(d); !slices.Equal(got, value) || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+	before := c.blocksRead.Load()
+	w.checkDirectory(d)
+	if n := c.blocksRead.Load() - before; n != 1 {
+		t.Errorf("%d blocks were read", n)
+	}
+}

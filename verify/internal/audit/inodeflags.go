@@ -177,13 +177,13 @@ func (w *worker) checkImmutable(in *inode) {
 func (w *worker) checkEncrypted(in *inode) {
 	c := w.c
 	o := inodeObject(in.ino)
-	value, found, err := w.attribute(in, "c")
+	v, err := w.soughtIn(in)
 	switch {
 	case isIO(err):
 		c.fail(err)
-	case err != nil || !found:
+	case err != nil || !v.hasPolicy:
 		c.report(CodeInodeFlags, o, "encrypted, without an encryption context")
-	case !c.addPolicy(in.ino, value):
+	case !c.addPolicy(in.ino, v.policy):
 		c.report(CodeXattr, o, "its encryption context is damaged")
 	}
 }

@@ -142,7 +142,10 @@ type directory struct {
 	size       uint64 // bytes
 	generation uint32
 	inline     []byte // not nil: the entries are in the inode: the 60 bytes of i_block, then those of the attribute system.data
-	runs       []run  // by logical block
+	// Not 0: system.data is in this block of attributes. It may be as large as the block, and of all directories that share the block: it
+	// is read when its turn comes.
+	inlineBlock uint64
+	runs        []run // by logical block
 
 	parent atomic.Uint32 // whose entry names it; 0 as long as none was found
 	dotdot atomic.Uint32 // what its ".." says

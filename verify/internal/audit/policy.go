@@ -48,9 +48,8 @@ func parsePolicy(context []byte) policyID {
 	return max(id, policyFirstReal)
 }
 
-// addPolicy remembers the encryption context of an inode. It says no where that is damaged.
-func (c *checker) addPolicy(ino uint32, context []byte) bool {
-	id := parsePolicy(context)
+// addPolicy remembers the policy of an inode. It says no where that is damaged.
+func (c *checker) addPolicy(ino uint32, id policyID) bool {
 	if id == policyCorrupt {
 		return false
 	}

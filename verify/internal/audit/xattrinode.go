@@ -38,7 +38,7 @@ func (w *worker) countReferences(list []byte) {
 		if e.ends() || e.length() >= len(list) {
 			return
 		}
-		if ino := e.inode(); ino != 0 {
+		if ino := e.inode(); c.sb.validInode(ino) { // others do not count, and there are more of them than inodes
 			c.ea.mu.Lock()
 			if c.ea.refs == nil {
 				c.ea.refs = map[uint32]uint64{}
