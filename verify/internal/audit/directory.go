@@ -155,6 +155,10 @@ func overlap(runs []run) bool {
 	return false
 }
 
+// maxIndexBlocks bounds the table of a hash tree's blocks: it is as large as the largest directory that there is without large_dir, 2
+// GiB in blocks of 1 KiB.
+const maxIndexBlocks = 1 << 21
+
 // startIndex begins the check of a hash tree, where the directory says that it has one.
 func (s *dirScan) startIndex(blocks uint64) {
 	if s.d.flags&flagIndex == 0 {
@@ -170,6 +174,10 @@ func (s *dirScan) startIndex(blocks uint64) {
 	// What is a hole is in no sound tree; a table of what could be there is not made larger than what is there.
 	if mapped > s.c.sb.BlocksCount || blocks > 2*mapped+1024 {
 		s.indexError("the hash tree has more holes than blocks")
+		return
+	}
+	if blocks > maxIndexBlocks {
+		s.indexError("a hash tree of %d blocks is larger than can be judged", blocks)
 		return
 	}
 	s.indexed = true

@@ -176,3 +176,19 @@ func TestInlineDataInABlock(t *testing.T) {
 		t.Errorf("%d blocks were read", n)
 	}
 }
+
+// TestHashTreeOfASparseDirectory makes no table for a directory that is larger than any, of blocks that take no room.
+func TestHashTreeOfASparseDirectory(t *testing.T) {
+	for _, x := range []struct {
+		blocks uint64
+		judged bool
+	}{{maxIndexBlocks, true}, {maxIndexBlocks + 1, false}} {
+		c, _ := mapped(8, nil, 0, nil)
+		c.sb.BlocksCount = 1 << 24
+		s := &dirScan{c: c, d: &directory{flags: flagIndex, runs: []run{{length: x.blocks}}}}
+		s.startIndex(x.blocks)
+		if s.indexed != x.judged || x.judged != (len(c.found.sorted()) == 0) || uint64(len(s.index.blocks)) > maxIndexBlocks {
+			t.Errorf("%d blocks: %v, a table of %d, %v", x.blocks, s.indexed, len(s.index.blocks), c.found.sorted())
+		}
+	}
+}
