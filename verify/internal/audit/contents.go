@@ -55,7 +55,7 @@ func (w *worker) plenty() uint64 { return 2 * w.c.sb.BlocksCount }
 
 // addRun notes a run of a directory.
 func (w *worker) addRun(r run) {
-	if k := &w.contents; k.claimed <= w.plenty() {
+	if k := &w.contents; k.claimed <= w.plenty() && w.c.resolving == nil {
 		k.runs = append(k.runs, r)
 	}
 }
@@ -110,7 +110,7 @@ func (w *worker) checkContents(in *inode, ibody eaUse) {
 	if !k.broken {
 		w.checkSizes(ibody, block)
 	}
-	if k.dir && c.kind(in.ino) == kindDir {
+	if k.dir && c.kind(in.ino) == kindDir && c.resolving == nil {
 		w.handOn()
 	}
 }

@@ -106,12 +106,19 @@ func (f *findings) sorted() []Finding {
 
 // report notes an error. It may be called by all workers at once.
 func (c *checker) report(code Code, o Object, format string, args ...any) {
-	c.found.add(Finding{Code: code, Severity: Error, Object: o}, format, args...)
+	c.find(Finding{Code: code, Severity: Error, Object: o}, format, args...)
 }
 
 // warn notes what e2fsck would mention and be content with.
 func (c *checker) warn(code Code, o Object, format string, args ...any) {
-	c.found.add(Finding{Code: code, Severity: Warning, Object: o}, format, args...)
+	c.find(Finding{Code: code, Severity: Warning, Object: o}, format, args...)
+}
+
+// find notes a finding the first time around.
+func (c *checker) find(x Finding, format string, args ...any) {
+	if c.resolving == nil {
+		c.found.add(x, format, args...)
+	}
 }
 
 func inodeObject(ino uint32) Object { return Object{Inode, uint64(ino)} }

@@ -192,3 +192,36 @@ func TestHashTreeOfASparseDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestSecondTimeAround keeps nothing but claims when it looks for who has what.
+func TestSecondTimeAround(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		c, in := mapped(64, nil, 0, []byte{5})
+		c.sb.FeatureRoCompat |= roCompatQuota
+		c.initClaims()
+		if again {
+			c.resolving = &resolver{twice: newBitset(64), found: map[uint32]uint64{}}
+			c.resolving.twice.add(c.sb.clusterOf(5))
+		}
+		in.Mode = modeDir
+		w := c.newWorker()
+		w.checkInode(in)
+		w.countReferences(blockOfAttributes(2, 12)[attributeHeader:])
+		c.addEaInode(in, nil)
+		if !c.addPolicy(12, policyForeign) || c.addPolicy(12, policyCorrupt) {
+			t.Error("which policies are sound depends on the time")
+		}
+		c.merge(w)
+		for what, n := range map[string]int{
+			"directories": len(c.dirs.list), "references": len(c.ea.refs), "inodes with values": len(c.ea.list), "policies": len(c.policies.list),
+			"owners of quota": len(c.quota[quotaUsers]), "findings": len(c.found.sorted()),
+		} {
+			if (n == 0) != again {
+				t.Errorf("again is %v, and there are %d %s", again, n, what)
+			}
+		}
+		if again && c.resolving.found[12] != c.sb.clusterOf(5) {
+			t.Error("the claim was lost")
+		}
+	}
+}

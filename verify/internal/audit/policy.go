@@ -53,6 +53,9 @@ func (c *checker) addPolicy(ino uint32, id policyID) bool {
 	if id == policyCorrupt {
 		return false
 	}
+	if c.resolving != nil {
+		return true
+	}
 	c.policies.mu.Lock()
 	defer c.policies.mu.Unlock()
 	c.policies.list = append(c.policies.list, inodePolicy{ino, id})

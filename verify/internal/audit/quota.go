@@ -45,7 +45,7 @@ func (u *usage) settleUse(kind int) {
 // referred to.
 func (w *worker) countUsage(in *inode, clusters, attributes uint64) {
 	s := w.c.sb
-	if !s.hasRoCompat(roCompatQuota) || in.ino < s.firstInode && in.ino != rootInode ||
+	if w.c.resolving != nil || !s.hasRoCompat(roCompatQuota) || in.ino < s.firstInode && in.ino != rootInode ||
 		in.ino == s.QuotaInums[quotaProjects] || in.ino == s.OrphanFileInum || in.has(flagEaInode) {
 		return
 	}

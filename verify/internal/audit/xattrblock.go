@@ -143,6 +143,7 @@ func (c *checker) finishXattrs() {
 			c.report(CodeXattrRefs, Object{Block, b}, "the block of attributes belongs to %d inodes, and says %d", a.refs, a.refcount)
 		}
 	}
+	c.attributes.list, c.attributes.values = nil, nil // nobody asks any more
 	c.finishEaInodes()
 	c.finishFeatures()
 }
