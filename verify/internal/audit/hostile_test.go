@@ -225,3 +225,15 @@ func TestSecondTimeAround(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiesWithoutPatience ends among the copies of the descriptors.
+func TestCopiesWithoutPatience(t *testing.T) {
+	c, _ := mapped(64, nil, 0, nil)
+	c.initClaims()
+	ctx, cancel := context.WithCancel(context.Background())
+	c.ctx = ctx
+	cancel()
+	if c.markSystem() || c.system.count(0, 64) != 0 {
+		t.Errorf("%d blocks were marked", c.system.count(0, 64))
+	}
+}
