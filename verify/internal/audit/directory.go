@@ -12,6 +12,7 @@ import (
 // dirState is what all workers share about directories.
 type dirState struct {
 	policies   policies
+	namings    namings
 	lostNames  lockedFlag    // an entry could not be reached: who is named how often is not known
 	blocksRead atomic.Uint64 // of directories
 }

@@ -147,7 +147,7 @@ type directory struct {
 	inlineBlock uint64
 	runs        []run // by logical block
 
-	parent atomic.Uint32 // whose entry names it; 0 as long as none was found
+	named  naming        // whose entry names it: see parents.go
 	dotdot atomic.Uint32 // what its ".." says
 }
 
@@ -178,17 +178,4 @@ func (c *checker) directory(ino uint32) *directory {
 		return c.dirs.list[i]
 	}
 	return nil
-}
-
-// setParent notes that an entry of parent names the directory child. It says no where another entry has done so before.
-func (c *checker) setParent(child, parent uint32) bool {
-	d := c.directory(child)
-	return d == nil || d.parent.CompareAndSwap(0, parent)
-}
-
-// setDotDot notes what the ".." of a directory says.
-func (c *checker) setDotDot(dir, dotdot uint32) {
-	if d := c.directory(dir); d != nil {
-		d.dotdot.Store(dotdot)
-	}
 }
