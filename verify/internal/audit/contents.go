@@ -119,7 +119,7 @@ func (w *worker) checkContents(in *inode, ibody eaUse) {
 func (w *worker) handOn() {
 	c, k := w.c, &w.contents
 	in := k.in
-	d := &directory{ino: in.ino, flags: in.Flags, size: in.Size, generation: in.Generation}
+	d := &directory{ino: in.ino, flags: in.Flags, generation: in.Generation}
 	if in.has(flagInlineData) && c.sb.hasIncompat(incompatInlineData) {
 		value, block, err := w.inlineValue(in)
 		if isIO(err) {

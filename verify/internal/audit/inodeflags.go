@@ -22,9 +22,6 @@ func (w *worker) oddity(code Code, format string, args ...any) {
 // settleOddities reports what was found odd, or leaves it to the end of the pass where it depends on who refers to the inode.
 func (w *worker) settleOddities(in *inode) {
 	c := w.c
-	if len(w.odd) > 0 {
-		c.mark(in.ino, factBad)
-	}
 	if in.has(flagEaInode) {
 		c.addEaInode(in, w.odd)
 		return

@@ -27,27 +27,26 @@ const (
 	journalBackupBlocks       = 1    // EXT3_JNL_BACKUP_BLOCKS: s_jnl_blocks hold the inode's i_block and i_size
 	journalSuperSize          = 1024
 	journalChecksumPlace      = 0xFC // s_checksum
-	journalV1Size             = 0x24 // where the first version's fields end
 )
 
 var errShortJournal = errors.New("it is too short")
 
 // journalSuper is the journal's superblock, with the kernel's names less s_.
 type journalSuper struct {
-	Magic, Blocktype                                 uint32
-	Blocksize, Maxlen, First, Sequence, Start, Errno uint32
-	FeatureCompat, FeatureIncompat, FeatureRoCompat  uint32
-	NrUsers                                          uint32
-	ChecksumType                                     uint8
-	NumFcBlks                                        uint32
-	Checksum                                         uint32
+	Magic, Blocktype                                uint32
+	Blocksize, Maxlen, Start, Errno                 uint32
+	FeatureCompat, FeatureIncompat, FeatureRoCompat uint32
+	NrUsers                                         uint32
+	ChecksumType                                    uint8
+	NumFcBlks                                       uint32
+	Checksum                                        uint32
 }
 
 func parseJournalSuper(raw []byte) *journalSuper {
 	at := func(off int) uint32 { return binary.BigEndian.Uint32(raw[off:]) }
 	return &journalSuper{
 		Magic: at(0), Blocktype: at(4),
-		Blocksize: at(0xC), Maxlen: at(0x10), First: at(0x14), Sequence: at(0x18), Start: at(0x1C), Errno: at(0x20),
+		Blocksize: at(0xC), Maxlen: at(0x10), Start: at(0x1C), Errno: at(0x20),
 		FeatureCompat: at(0x24), FeatureIncompat: at(0x28), FeatureRoCompat: at(0x2C),
 		NrUsers:      at(0x40),
 		ChecksumType: raw[0x50],

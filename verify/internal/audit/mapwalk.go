@@ -39,13 +39,6 @@ func (m *mapWalker) node(level int) []byte {
 	return m.nodes[level]
 }
 
-// walkMap hands out the runs of a file by logical block, neighbours joined, holes left out. They lie within the file system, do not
-// overlap, are together no more than the file system, and may reach beyond the end of the file. What has no map (inline data, short symlinks, devices) has no runs. An error is
-// that of visit, of reading, or errMap.
-func (w *worker) walkMap(in *inode, visit func(run) error) error {
-	return w.mapWalker().walk(in, visit)
-}
-
 func (w *worker) mapWalker() *mapWalker {
 	if w.walker.sb == nil {
 		w.walker = mapWalker{sb: w.c.sb, read: w.c.readMap}
@@ -65,6 +58,9 @@ func (c *checker) readMap(b uint64, buf []byte) error {
 	return err
 }
 
+// walk hands out the runs of a file by logical block, neighbours joined, holes left out. They lie within the file system, do not
+// overlap, are together no more than the file system, and may reach beyond the end of the file. What has no map (inline data, short symlinks, devices) has no runs. An error is
+// that of visit, of reading, or errMap.
 func (m *mapWalker) walk(in *inode, visit func(run) error) error {
 	m.visit, m.pending, m.next, m.budget, m.room = visit, run{}, 0, m.sb.BlocksCount, m.sb.BlocksCount
 	if in.has(flagInlineData) || !m.sb.hasMap(in) && in.Mode&modeType != 0 {

@@ -117,7 +117,7 @@ func (c *checker) checkSuper() {
 	for _, x := range []struct {
 		name  string
 		value uint32
-	}{{"last mount", uint32(s.Mtime)}, {"last write", uint32(s.Wtime)}} {
+	}{{"last mount", s.Mtime}, {"last write", s.Wtime}} {
 		if uint64(x.value) > now {
 			c.warn(CodeSuperblock, o, "the time of the %s lies in the future", x.name)
 		}

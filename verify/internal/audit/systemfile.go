@@ -27,9 +27,7 @@ func (c *checker) systemInode(ino uint32) (*inode, error) {
 	}
 	in := new(inode)
 	if err := c.readInode(ino, in, make([]byte, c.sb.inodeSize)); err != nil {
-		if !errors.Is(err, errNoInode) {
-			c.fail(err)
-		}
+		c.fail(err)
 		return nil, err
 	}
 	if !c.sb.checksumOK(in) {

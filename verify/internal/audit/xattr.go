@@ -204,11 +204,7 @@ func (w *worker) referred(e attributeEntry) (*inode, error) {
 	if w.otherRaw == nil {
 		w.otherRaw = make([]byte, w.c.sb.inodeSize)
 	}
-	err := w.c.readInode(e.inode(), &w.other, w.otherRaw)
-	if errors.Is(err, errNoInode) {
-		err = badAttributes("inode %d cannot be read", e.inode())
-	}
-	return &w.other, err
+	return &w.other, w.c.readInode(e.inode(), &w.other, w.otherRaw)
 }
 
 // hashOK compares the hash of an attribute, wherever its value is.
