@@ -221,32 +221,10 @@ func (c *checker) journalWarnings(j *journalSuper, first uint64) {
 		c.warn(CodeJournal, o, "it holds changes, and the superblock does not say that they have to be replayed")
 	}
 	if j.Errno != 0 {
-		note := c.report
-		if c.errnoIsForgotten() {
-			note = c.warn
-		}
-		note(CodeJournal, Object{Kind: Block, Number: first}, "it says that the journal was given up after error %d", int32(j.Errno))
+		// The kernel has given up writing, and marks the file system as damaged when it mounts it. e2fsck -n would write the number away,
+		// and gives up when it cannot, which depends on its cache.
+		c.report(CodeJournal, Object{Kind: Block, Number: first}, "it says that the journal was given up after error %d", int32(j.Errno))
 	}
-}
-
-// errnoIsForgotten says whether e2fsck -n ends well although the journal notes an error. It would clear s_errno, although it may not
-// write; that fails when the block leaves its cache of eight. Up to where it reads the inode tables nobody minds: so it depends on
-// whether it has read eight other blocks until then, those that are reserved for descriptors above all.
-func (c *checker) errnoIsForgotten() bool {
-	const cacheSize = 8
-	s := c.sb
-	reads := 1 // of the root directory
-	if s.hasCompat(compatResizeInode) {
-		reads += 1 + int(s.ReservedGDTBlocks/4)
-	}
-	tableBlock := func(ino int) int { return (ino - 1) / s.inodesPerBlock }
-	last := tableBlock(journalInode)
-	for _, ino := range []int{resizeInode, badBlocksInode, rootInode, int(s.firstInode)} { // the last is lost+found, mostly
-		if b := tableBlock(ino); b != last {
-			reads, last = reads+1, b
-		}
-	}
-	return reads >= cacheSize
 }
 
 // journalChecksum computes s_checksum: over the superblock with zeros in its place.
