@@ -204,7 +204,7 @@ func (s *super) derive() error {
 	}
 	groups := (s.BlocksCount - uint64(s.FirstDataBlock) + uint64(s.BlocksPerGroup) - 1) / uint64(s.BlocksPerGroup)
 	if groups*uint64(s.InodesPerGroup) != uint64(s.InodesCount) {
-		return fmt.Errorf("%d inodes in %d groups of %d", s.InodesCount, groups, s.InodesPerGroup)
+		return fmt.Errorf("s_inodes_count is %d, and there are %d groups of %d inodes", s.InodesCount, groups, s.InodesPerGroup)
 	}
 	s.groupCount = uint32(groups) // fits: it divides InodesCount
 	s.inodesPerBlock = s.blockSize / s.inodeSize
@@ -236,27 +236,32 @@ func (s *super) checkSizes() error {
 	powerOf2 := func(n int) bool { return n&(n-1) == 0 }
 	switch {
 	case s.inodeSize < goodOldInodeSize || s.inodeSize > s.blockSize || !powerOf2(s.inodeSize):
-		return fmt.Errorf("inodes of %d bytes", s.InodeSize)
-	case !powerOf2(int(s.DescSize)) || s.DescSize > 1024 || s.hasIncompat(incompat64bit) && s.DescSize < 64:
-		return fmt.Errorf("group descriptors of %d bytes", s.DescSize)
+		return fmt.Errorf("s_inode_size is %d, not a power of 2 between %d and the %d bytes of a block", s.inodeSize, goodOldInodeSize, s.blockSize)
+	case !powerOf2(int(s.DescSize)) || s.DescSize > 1024:
+		return fmt.Errorf("s_desc_size is %d, not a power of 2 up to 1024", s.DescSize)
+	case s.hasIncompat(incompat64bit) && s.DescSize < 64:
+		return fmt.Errorf("s_desc_size is %d, and descriptors with the feature 64bit have at least 64 bytes", s.DescSize)
 	case s.ClustersPerGroup < 8 || s.ClustersPerGroup > maxClusters || s.ClustersPerGroup%8 != 0 ||
 		uint64(s.BlocksPerGroup) != uint64(s.ClustersPerGroup)<<s.clusterShift:
-		return fmt.Errorf("%d blocks and %d clusters in a group, and a bitmap has %d bits", s.BlocksPerGroup, s.ClustersPerGroup, bits)
-	case s.BlocksCount == 0 || uint64(s.FirstDataBlock) >= s.BlocksCount || s.BlocksCount > 1<<48:
-		return fmt.Errorf("%d blocks", s.BlocksCount)
+		return fmt.Errorf("s_clusters_per_group is %d, and s_blocks_per_group %d: a group has a multiple of 8 clusters, at most %d, of %d blocks each",
+			s.ClustersPerGroup, s.BlocksPerGroup, maxClusters, s.clusterRatio)
+	case s.BlocksCount == 0 || uint64(s.FirstDataBlock) >= s.BlocksCount:
+		return fmt.Errorf("s_blocks_count is %d, and s_first_data_block is %d: there is no block", s.BlocksCount, s.FirstDataBlock)
+	case s.BlocksCount > 1<<48:
+		return fmt.Errorf("s_blocks_count is %d, more than the 2^48 that can be numbered", s.BlocksCount)
 	case s.LogBlockSize == 0 && s.clusterRatio == 1 && firstData != 1 || (s.LogBlockSize != 0 || s.clusterRatio != 1) && firstData != 0:
 		return fmt.Errorf("s_first_data_block is %d with blocks of %d bytes", firstData, s.blockSize)
 	case s.RBlocksCount > s.BlocksCount/2:
-		return fmt.Errorf("%d of %d blocks are reserved", s.RBlocksCount, s.BlocksCount)
+		return fmt.Errorf("s_r_blocks_count is %d, more than half of the %d blocks", s.RBlocksCount, s.BlocksCount)
 	case int(s.ReservedGDTBlocks) > s.blockSize/4:
-		return fmt.Errorf("%d blocks are reserved for descriptors", s.ReservedGDTBlocks)
+		return fmt.Errorf("s_reserved_gdt_blocks is %d, more than the %d that the resize inode has room to name", s.ReservedGDTBlocks, s.blockSize/4)
 	case s.LogGroupsPerFlex > 31:
 		return fmt.Errorf("s_log_groups_per_flex is %d", s.LogGroupsPerFlex)
 	}
 	perBlock := uint32(s.blockSize / s.inodeSize)
 	maxInodes := min(uint64(perBlock)*uint64(s.BlocksPerGroup-4), 1<<16-uint64(perBlock), uint64(bits))
 	if s.InodesPerGroup < perBlock || uint64(s.InodesPerGroup) > maxInodes || s.InodesPerGroup%8 != 0 {
-		return fmt.Errorf("%d inodes in a group", s.InodesPerGroup)
+		return fmt.Errorf("s_inodes_per_group is %d, not a multiple of 8 between %d and %d", s.InodesPerGroup, perBlock, maxInodes)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"boringboot/internal/testimage"
@@ -74,5 +75,36 @@ func TestSuperblockFields(t *testing.T) {
 				t.Errorf("got %#x, want %#x", got, x.value)
 			}
 		})
+	}
+}
+
+// TestSizesThatCannotBe has the message name the field that is wrong.
+func TestSizesThatCannotBe(t *testing.T) {
+	for field, damage := range map[string]func(*super){
+		"s_log_block_size":      func(s *super) { s.LogBlockSize = 7 },
+		"s_log_cluster_size":    func(s *super) { s.LogClusterSize = 20 },
+		"s_inode_size":          func(s *super) { s.InodeSize = 192 },
+		"s_desc_size":           func(s *super) { s.DescSize = 96 },
+		"s_desc_size ":          func(s *super) { s.DescSize = 32 },
+		"s_clusters_per_group":  func(s *super) { s.ClustersPerGroup = 12 },
+		"s_blocks_per_group":    func(s *super) { s.BlocksPerGroup = 8 },
+		"s_blocks_count":        func(s *super) { s.BlocksCount = 0 },
+		"s_blocks_count ":       func(s *super) { s.BlocksCount = 1<<48 + 1 },
+		"s_first_data_block":    func(s *super) { s.FirstDataBlock = 1 },
+		"s_r_blocks_count":      func(s *super) { s.RBlocksCount = 1 << 34 },
+		"s_reserved_gdt_blocks": func(s *super) { s.ReservedGDTBlocks = 257 },
+		"s_log_groups_per_flex": func(s *super) { s.LogGroupsPerFlex = 32 },
+		"s_inodes_per_group":    func(s *super) { s.InodesPerGroup = 12 },
+		"s_inodes_count":        func(s *super) { s.InodesCount = 12 },
+		"s_first_ino":           func(s *super) { s.FirstIno = 10 },
+	} {
+		s := parseSuper(clustered(1 << 34))
+		if err := s.derive(); err != nil {
+			t.Fatal(err)
+		}
+		damage(s)
+		if err := s.derive(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }
