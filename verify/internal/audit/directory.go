@@ -3,11 +3,7 @@ package audit
 // This file judges a directory as a whole: whether its blocks are all there and, with the files about entries, the
 // hash tree and names, what stands in them. Its size and flags are judged with its inode.
 
-import (
-	"cmp"
-	"slices"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // dirState is what all workers share about directories.
 type dirState struct {
@@ -111,49 +107,6 @@ func (s *dirScan) checkHoles() uint64 {
 		end = r.logical + r.length
 	}
 	return end
-}
-
-// dropRepeats takes out of the runs what an earlier run has, and reports it. Each block is read once: a map of a few blocks can have
-// all others thousands of times.
-func (s *dirScan) dropRepeats() {
-	if !overlap(s.d.runs) {
-		return
-	}
-	s.c.report(CodeDirectory, s.object, "has the same block in several places")
-	s.c.lostNames.set()
-	seen := newBitset(s.c.sb.BlocksCount)
-	var once []run
-	for _, r := range s.d.runs {
-		for i := range r.length {
-			if !seen.add(r.physical + i) {
-				continue
-			}
-			if last := len(once) - 1; i > 0 && last >= 0 && once[last].logical+once[last].length == r.logical+i {
-				once[last].length++
-			} else {
-				once = append(once, run{logical: r.logical + i, physical: r.physical + i, length: 1})
-			}
-		}
-		if s.c.stopped() {
-			return
-		}
-	}
-	s.d.runs = once
-}
-
-// overlap says whether runs have a block together.
-func overlap(runs []run) bool {
-	if len(runs) < 2 {
-		return false
-	}
-	byBlock := slices.Clone(runs)
-	slices.SortFunc(byBlock, func(a, b run) int { return cmp.Compare(a.physical, b.physical) })
-	for i, r := range byBlock[1:] {
-		if before := byBlock[i]; before.physical+before.length > r.physical {
-			return true
-		}
-	}
-	return false
 }
 
 // maxIndexBlocks bounds the table of a hash tree's blocks: it is as large as the largest directory that there is without large_dir, 2

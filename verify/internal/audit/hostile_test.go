@@ -92,6 +92,19 @@ func TestRunsWithoutRepeats(t *testing.T) {
 	}
 }
 
+// TestSparseSet adds numbers that are far apart, and over the edge of a page.
+func TestSparseSet(t *testing.T) {
+	s := sparseSet{}
+	for _, n := range []uint64{0, pageBits - 1, pageBits, 1 << 40, 1<<40 + 63, 1<<40 + 64} {
+		if !s.add(n) || s.add(n) {
+			t.Errorf("%d", n)
+		}
+	}
+	if len(s) != 3 {
+		t.Errorf("%d pages", len(s))
+	}
+}
+
 // TestNamesThatComeTwice counts names, however often each comes.
 func TestNamesThatComeTwice(t *testing.T) {
 	n := nameList{list: []uint64{3, 1, 2, 3, 3, 1, 4}}

@@ -53,3 +53,16 @@ func TestNamingsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestTheRootIsItsOwnParent has a directory name the root, which is no better a name for what the root's "..", damaged, says.
+func TestTheRootIsItsOwnParent(t *testing.T) {
+	c, _ := mapped(8, nil, 0, nil)
+	root := &directory{ino: rootInode, named: naming{parent: rootInode}}
+	root.dotdot.Store(21)
+	c.addDirectory(root)
+	c.namings.add(root, naming{parent: 21})
+	c.settleNamings()
+	if got := c.found.sorted(); root.named.parent != rootInode || len(got) != 1 || got[0].Object != inodeObject(21) {
+		t.Errorf("inode %d names the root: %v", root.named.parent, got)
+	}
+}
