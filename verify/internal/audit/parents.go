@@ -74,7 +74,7 @@ func (c *checker) settleNamings() {
 	}
 	for _, x := range n.extra {
 		first := c.directory(x.child).named.parent
-		c.report(CodeDirectoryEntry, inodeObject(x.parent), "block %d: the entry at offset %d, of inode %d, is one more name of a directory that is in inode %d",
+		c.report(CodeDirectoryEntry, inodeObject(x.parent), "block %d: the entry at offset %d, of inode %d, is one more name of a directory, whose own name is in inode %d",
 			x.block, x.at, x.child, first)
 	}
 }
