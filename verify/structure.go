@@ -70,10 +70,20 @@ func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (*Structu
 		object := objectName(f.Object)
 		s.Findings = append(s.Findings, Finding{Code: string(f.Code), Severity: severity, Object: object, Message: object + ": " + f.Message})
 	}
-	if got.Dropped > 0 {
-		s.Findings = append(s.Findings, Finding{Code: codeMore, Severity: Error, Message: fmt.Sprintf("%d more findings are not listed", got.Dropped)})
-	}
+	s.Findings = append(s.Findings, moreFindings(got.Dropped)...)
 	return s, nil
+}
+
+// moreFindings says how many are not listed. It is as bad as the worst of them.
+func moreFindings(dropped [2]int) []Finding {
+	n, worst := dropped[audit.Warning]+dropped[audit.Error], Warning
+	if n == 0 {
+		return nil
+	}
+	if dropped[audit.Error] > 0 {
+		worst = Error
+	}
+	return []Finding{{Code: codeMore, Severity: worst, Message: fmt.Sprintf("%d more findings are not listed", n)}}
 }
 
 // LooksLikeExt says whether there is the magic number of a superblock where one is.

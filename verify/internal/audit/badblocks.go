@@ -12,9 +12,10 @@ type badBlocks struct {
 	c      *checker
 	o      Object
 	in     *inode
-	left   int                 // of maxBadBlocks
-	seen   map[uint64]struct{} // indirect blocks, and blocks of the file system's own that were judged
-	blocks [3][]byte           // a buffer for each level of indirect blocks
+	left   int       // of maxBadBlocks
+	seen   *bitset   // indirect blocks, and blocks of the file system's own that were judged
+	blocks [3][]byte // a buffer for each level of indirect blocks
+	areas  *systemAreas
 }
 
 // checkBadBlocks claims the bad blocks and the blocks of their list, and reports those that the file system needs.
@@ -26,7 +27,7 @@ func (c *checker) checkBadBlocks() {
 	if allZero(in.Block) {
 		return
 	}
-	l := &badBlocks{c: c, o: inodeObject(badBlocksInode), in: in, left: maxBadBlocks, seen: map[uint64]struct{}{}}
+	l := &badBlocks{c: c, o: inodeObject(badBlocksInode), in: in, left: maxBadBlocks, seen: newBitset(c.sb.BlocksCount)}
 	switch {
 	case in.has(flagInlineData):
 		c.report(CodeBadBlocksInode, l.o, "its list is in the inode")
@@ -131,38 +132,33 @@ func (l *badBlocks) bad(b uint64) bool {
 
 // wasSeen says whether a block was met before.
 func (l *badBlocks) wasSeen(b uint64) bool {
-	_, ok := l.seen[b]
-	l.seen[b] = struct{}{}
-	return ok
+	return !l.seen.add(b)
 }
 
 // judgeSystem says what it means that a block of the file system's own is bad. Copies can be done without.
 func (l *badBlocks) judgeSystem(b uint64) {
 	c, s := l.c, l.c.sb
-	for g := range s.groupCount {
-		first := s.groupStart(g)
-		if s.hasSuper(g) && b >= first && b <= first+uint64(s.descBlocks) {
-			if g == 0 {
-				c.report(CodeBadBlocksInode, l.o, "block %d, which is bad, holds the superblock or descriptors", b)
-			} else {
-				c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, holds a copy of the superblock or of descriptors", b)
-			}
-			return
-		}
-		d := &c.groups[g]
-		switch {
-		case b == d.BlockBitmap || b == d.InodeBitmap:
-			c.report(CodeBadBlocksInode, groupObject(g), "its bitmap is in block %d, which is on the list of bad blocks", b)
-			return
-		case b >= d.InodeTable && b < d.InodeTable+uint64(s.itableBlocks):
-			// e2fsck passes over the inodes there, and finds names of them, or bits in the bitmap, that it cannot account for.
-			if used := s.usedInodes(d); (b-d.InodeTable)*uint64(s.inodesPerBlock) < uint64(used) {
-				c.report(CodeBadBlocksInode, l.o, "block %d, which is bad, holds inodes of group %d", b, g)
-			}
-			return
-		}
+	if l.areas == nil {
+		l.areas = newSystemAreas(s, c.groups)
 	}
-	c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, is one of the file system's own", b)
+	switch use, g := l.areas.of(b); use {
+	case areaSuper:
+		if g == 0 {
+			c.report(CodeBadBlocksInode, l.o, "block %d, which is bad, holds the superblock or descriptors", b)
+		} else {
+			c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, holds a copy of the superblock or of descriptors", b)
+		}
+	case areaBitmap:
+		c.report(CodeBadBlocksInode, groupObject(g), "its bitmap is in block %d, which is on the list of bad blocks", b)
+	case areaTable:
+		// e2fsck passes over the inodes there, and finds names of them, or bits in the bitmap, that it cannot account for.
+		d := &c.groups[g]
+		if used := s.usedInodes(d); (b-d.InodeTable)*uint64(s.inodesPerBlock) < uint64(used) {
+			c.report(CodeBadBlocksInode, l.o, "block %d, which is bad, holds inodes of group %d", b, g)
+		}
+	default:
+		c.warn(CodeBadBlocksInode, l.o, "block %d, which is bad, is one of the file system's own", b)
+	}
 }
 
 // usedInodes is how many inodes of a group's table may be in use.

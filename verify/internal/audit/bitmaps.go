@@ -48,9 +48,9 @@ func (c *checker) impliedClusters() *bitset {
 }
 
 // readBitmap reads a bitmap into w.buf. One that was never written is all zeros.
-func (w *worker) readBitmap(d *descriptor, block uint64, missing bool, uninit uint16) (written bool) {
+func (w *worker) readBitmap(d *descriptor, block uint64, uninit uint16) (written bool) {
 	// What a descriptor with a wrong checksum says of uninitialised bitmaps is not believed.
-	if missing || w.c.sb.groupCsum && d.Flags&uninit != 0 && !d.badChecksum {
+	if w.c.sb.groupCsum && d.Flags&uninit != 0 && !d.badChecksum {
 		clear(w.buf)
 		return false
 	}
@@ -102,7 +102,7 @@ func lowBits(n uint32) uint64 {
 
 func (w *worker) checkBlockBitmap(g uint32, implied *bitset) (free uint32) {
 	c, s, d, o := w.c, w.c.sb, &w.c.groups[g], groupObject(g)
-	written := w.readBitmap(d, d.BlockBitmap, d.noBlockBitmap, groupBlockUninit)
+	written := w.readBitmap(d, d.BlockBitmap, groupBlockUninit)
 	if c.failed.Load() {
 		return 0
 	}
@@ -156,7 +156,7 @@ func (c *checker) checkBitmapChecksum(code Code, g uint32, p []byte, have uint32
 
 func (w *worker) checkInodeBitmap(g uint32) (free, dirs uint32) {
 	c, s, d, o := w.c, w.c.sb, &w.c.groups[g], groupObject(g)
-	written := w.readBitmap(d, d.InodeBitmap, d.noInodeBitmap, groupInodeUninit)
+	written := w.readBitmap(d, d.InodeBitmap, groupInodeUninit)
 	if c.failed.Load() {
 		return 0, 0
 	}

@@ -121,6 +121,9 @@ func (c *checker) newWorker() *worker {
 
 // checkDirectories is pass 2.
 func (c *checker) checkDirectories() {
+	if root := c.directory(rootInode); root != nil {
+		root.named.parent = rootInode // it is its own, whoever else names it
+	}
 	// Directories that have their blocks together are read as often as there are directories, so there is an end to it.
 	var read atomic.Uint64
 	c.parallel(len(c.dirs.list), func(w *worker, i int) {

@@ -3,18 +3,18 @@ package audit
 // This file is pass 3: every directory has one way up to the root, and its ".." says the same.
 
 func (c *checker) checkConnections() {
+	c.settleNamings()
 	root := c.directory(rootInode)
 	if root == nil {
 		c.report(CodeUnconnected, inodeObject(rootInode), "there is no root directory")
 		return
 	}
-	root.parent.Store(rootInode) // it is its own, whoever else names it
 	c.findLoops()
 	if c.namesLost() {
 		return // a directory that nothing names may be named where nobody could read
 	}
 	for _, d := range c.dirs.list {
-		parent, dotdot := d.parent.Load(), d.dotdot.Load()
+		parent, dotdot := d.named.parent, d.dotdot.Load()
 		if parent == 0 {
 			c.report(CodeUnconnected, inodeObject(d.ino), "no entry names the directory")
 		}
@@ -33,7 +33,7 @@ func (c *checker) findLoops() {
 		for met[at] == 0 {
 			met[at] = uint32(i) + 1
 			d := c.dirs.list[at]
-			parent := d.parent.Load()
+			parent := d.named.parent
 			if d.ino == rootInode || parent == 0 {
 				break
 			}

@@ -55,7 +55,7 @@ func (w *worker) plenty() uint64 { return 2 * w.c.sb.BlocksCount }
 
 // addRun notes a run of a directory.
 func (w *worker) addRun(r run) {
-	if k := &w.contents; k.claimed <= w.plenty() {
+	if k := &w.contents; k.claimed <= w.plenty() && w.c.resolving == nil {
 		k.runs = append(k.runs, r)
 	}
 }
@@ -110,7 +110,7 @@ func (w *worker) checkContents(in *inode, ibody eaUse) {
 	if !k.broken {
 		w.checkSizes(ibody, block)
 	}
-	if k.dir && c.kind(in.ino) == kindDir {
+	if k.dir && c.kind(in.ino) == kindDir && c.resolving == nil {
 		w.handOn()
 	}
 }
@@ -119,14 +119,14 @@ func (w *worker) checkContents(in *inode, ibody eaUse) {
 func (w *worker) handOn() {
 	c, k := w.c, &w.contents
 	in := k.in
-	d := &directory{ino: in.ino, flags: in.Flags, size: in.Size, generation: in.Generation}
+	d := &directory{ino: in.ino, flags: in.Flags, generation: in.Generation}
 	if in.has(flagInlineData) && c.sb.hasIncompat(incompatInlineData) {
-		value, _, err := w.inlineAttribute(in)
+		value, block, err := w.inlineValue(in)
 		if isIO(err) {
 			c.fail(err)
 			return
 		}
-		d.inline = append(slices.Clone(in.Block), value...) // with damaged attributes: the inode's part alone
+		d.inline, d.inlineBlock = slices.Concat(in.Block, value), block // with damaged attributes: the inode's part alone
 	} else if uint64(c.dirRuns.Add(int64(len(k.runs)))) <= w.plenty() {
 		d.runs = slices.Clone(k.runs)
 	}

@@ -8,6 +8,7 @@ import "sync/atomic"
 // dirState is what all workers share about directories.
 type dirState struct {
 	policies   policies
+	namings    namings
 	lostNames  lockedFlag    // an entry could not be reached: who is named how often is not known
 	blocksRead atomic.Uint64 // of directories
 }
@@ -78,6 +79,7 @@ func (w *worker) checkDirectory(d *directory) {
 	if d.inline != nil {
 		s.checkInline()
 	} else if blocks := s.checkHoles(); blocks > 0 {
+		s.dropRepeats()
 		s.startIndex(blocks)
 		s.eachBlock(s.checkBlock)
 		if s.indexed {
@@ -107,6 +109,10 @@ func (s *dirScan) checkHoles() uint64 {
 	return end
 }
 
+// maxIndexBlocks bounds the table of a hash tree's blocks: it is as large as the largest directory that there is without large_dir, 2
+// GiB in blocks of 1 KiB.
+const maxIndexBlocks = 1 << 21
+
 // startIndex begins the check of a hash tree, where the directory says that it has one.
 func (s *dirScan) startIndex(blocks uint64) {
 	if s.d.flags&flagIndex == 0 {
@@ -122,6 +128,10 @@ func (s *dirScan) startIndex(blocks uint64) {
 	// What is a hole is in no sound tree; a table of what could be there is not made larger than what is there.
 	if mapped > s.c.sb.BlocksCount || blocks > 2*mapped+1024 {
 		s.indexError("the hash tree has more holes than blocks")
+		return
+	}
+	if blocks > maxIndexBlocks {
+		s.indexError("a hash tree of %d blocks is larger than can be judged", blocks)
 		return
 	}
 	s.indexed = true
@@ -144,10 +154,7 @@ func (s *dirScan) eachBlock(visit func(b []byte, block uint64)) {
 			if int(n*bs) > cap(s.w.piece) {
 				s.w.piece = make([]byte, n*bs)
 			}
-			// A block belongs to one directory. Who reads more than there are reads some again and again.
-			if s.c.blocksRead.Add(n) > 3*s.c.sb.BlocksCount {
-				s.c.report(CodeDirectory, s.object, "shares blocks with other directories")
-				s.c.lostNames.set()
+			if !s.mayRead(n) {
 				return
 			}
 			piece := s.w.piece[:n*bs]
@@ -164,6 +171,17 @@ func (s *dirScan) eachBlock(visit func(b []byte, block uint64)) {
 			done += n
 		}
 	}
+}
+
+// mayRead says whether n more blocks may be read. A block belongs to one directory: who reads more than there are reads some again and
+// again.
+func (s *dirScan) mayRead(n uint64) bool {
+	if s.c.blocksRead.Add(n) <= 3*s.c.sb.BlocksCount {
+		return true
+	}
+	s.c.report(CodeDirectory, s.object, "shares blocks with other directories")
+	s.c.lostNames.set()
+	return false
 }
 
 // checkBlock judges one block.

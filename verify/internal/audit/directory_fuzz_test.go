@@ -42,14 +42,13 @@ func fuzzedDirectory(features byte, data []byte) (*checker, *directory) {
 	}
 	if features&fuzzInline != 0 {
 		d.inline = append(data, make([]byte, max(0, inlineFirst-len(data)))...)
-		d.size = uint64(len(d.inline))
 	}
 	blocks := uint64(len(data)+1023) / 1024
 	sb.BlocksCount = 1 + blocks
 	disk := make([]byte, 1024*sb.BlocksCount)
 	copy(disk[1024:], data)
 	if blocks > 0 {
-		d.runs, d.size = []run{{0, 1, blocks, false}}, 1024*blocks
+		d.runs = []run{{0, 1, blocks, false}}
 	}
 	c := &checker{ctx: context.Background(), disk: bytes.NewReader(disk), size: int64(len(disk)), sb: sb, groups: make([]descriptor, 1),
 		facts: make([]atomic.Pointer[groupFacts], 1)}
@@ -57,7 +56,7 @@ func fuzzedDirectory(features byte, data []byte) (*checker, *directory) {
 		c.setFacts(ino, kind, 1, 0)
 	}
 	if features&fuzzEncrypted != 0 {
-		c.addPolicy(12, append([]byte{1}, make([]byte, 27)...))
+		c.addPolicy(12, parsePolicy(append([]byte{1}, make([]byte, 27)...)))
 	}
 	c.addDirectory(d)
 	return c, d

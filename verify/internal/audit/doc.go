@@ -8,9 +8,9 @@
 //
 //	the superblock, features, copies, descriptors              open.go, super.go, features.go, backups.go, groups.go, layout.go
 //	pass 1   inodes: each by itself, maps, attributes; who     scan.go, inodecheck.go, contents.go, extents.go, indirect.go,
-//	         has which cluster                                 xattr.go, inline.go, claims.go, duplicates.go
-//	pass 2   directories: entries, hash trees                  directory.go, entries.go, htree.go, dirhash.go
-//	pass 3   every directory has one way up to the root        connect.go
+//	         has which cluster                                 xattr.go, xattrvalue.go, claims.go, duplicates.go
+//	pass 2   directories: entries, hash trees                  directory.go, repeats.go, entries.go, htree.go, dirhash.go
+//	pass 3   every directory has one way up to the root        parents.go, connect.go
 //	pass 4   link counts                                       links.go
 //	pass 5   bitmaps and counters against what was found       bitmaps.go, counters.go
 //	besides  journal, orphans, resize inode, quota, mmp        journal.go, orphans.go, resize.go, quota.go, mmp.go

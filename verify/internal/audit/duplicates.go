@@ -23,8 +23,8 @@ func (r *resolver) claim(ino uint32, first, n uint64) {
 	}
 }
 
-// resolveDuplicates names the inodes that have a cluster together. The second time around everything but the claims is forgotten,
-// so it runs on a checker of its own.
+// resolveDuplicates names the inodes that have a cluster together. The second time around nothing but the claims counts, so it runs on
+// a checker of its own: what passes 2 to 5 want to know, and the findings, are not collected again (checker.resolving says so).
 func (c *checker) resolveDuplicates() {
 	if !c.double.isSet() || c.sb.hasRoCompat(roCompatSharedBlocks) {
 		return

@@ -136,8 +136,10 @@ func (s *dirScan) checkEntry(e *entry, block uint64) {
 	if s.leaf != nil {
 		s.leaf.hashed(s.hashOf(e))
 	}
-	if e.pos > 1 && kind == kindDir && !c.setParent(e.ino, s.d.ino) {
-		c.report(CodeDirectoryEntry, inodeObject(e.ino), "a directory that is named more than once")
+	if e.pos > 1 && kind == kindDir {
+		if d := c.directory(e.ino); d != nil {
+			c.namings.add(d, naming{s.d.ino, uint32(block), uint32(e.at)})
+		}
 	}
 	c.named(e.ino)
 	s.noteName(e)

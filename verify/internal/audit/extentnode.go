@@ -5,14 +5,13 @@ package audit
 import "encoding/binary"
 
 const (
-	extentMagic       = 0xF30A
-	extentHeaderSize  = 12
-	extentEntrySize   = 12      // of extents and of index entries
-	extentInitMax     = 1 << 15 // ee_len beyond it means unwritten
-	iblockSize        = 60
-	extentLevels      = 5  // EXT4_MAX_EXTENT_DEPTH: what the kernel makes
-	maxExtentDepth    = 16 // how deep a tree is followed at all
-	maxExtentsInInode = 4
+	extentMagic      = 0xF30A
+	extentHeaderSize = 12
+	extentEntrySize  = 12      // of extents and of index entries
+	extentInitMax    = 1 << 15 // ee_len beyond it means unwritten
+	iblockSize       = 60
+	extentLevels     = 5  // EXT4_MAX_EXTENT_DEPTH: what the kernel makes
+	maxExtentDepth   = 16 // how deep a tree is followed at all
 )
 
 // extentNode is the bytes of a node: i_block or a whole block.

@@ -53,7 +53,7 @@ type findings struct {
 	mu      sync.Mutex
 	kept    [2][]Finding // by severity: warnings never push out an error
 	last    [2]*Finding  // what comes after it is not kept any more, so that what is does not depend on who was first
-	dropped int
+	dropped [2]int       // by severity: who drops nothing but warnings has found no error
 }
 
 // compare orders findings by their objects.
@@ -68,7 +68,7 @@ func (f *findings) add(x Finding, format string, args ...any) {
 	defer f.mu.Unlock()
 	list, last := &f.kept[x.Severity], f.last[x.Severity]
 	if last != nil && x.compare(Finding{Object: last.Object, Code: last.Code}) > 0 {
-		f.dropped++
+		f.dropped[x.Severity]++
 		return
 	}
 	x.Message = fmt.Sprintf(format, args...)
@@ -79,23 +79,23 @@ func (f *findings) add(x Finding, format string, args ...any) {
 	slices.SortFunc(*list, Finding.compare)
 	*list = slices.Compact(*list)
 	if n := len(*list); n > maxFindings {
-		f.dropped += n - maxFindings
+		f.dropped[x.Severity] += n - maxFindings
 		*list = (*list)[:maxFindings]
 		end := (*list)[maxFindings-1]
 		f.last[x.Severity] = &end
 	}
 }
 
-// sorted gives the findings in an order that does not depend on who found them first.
+// sorted gives the findings in an order that does not depend on who found them first. It completes dropped.
 func (f *findings) sorted() []Finding {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var all []Finding
-	for _, list := range f.kept {
+	for severity, list := range f.kept {
 		slices.SortFunc(list, Finding.compare)
 		list = slices.Compact(list)
 		if n := len(list); n > maxFindings {
-			f.dropped += n - maxFindings
+			f.dropped[severity] += n - maxFindings
 			list = list[:maxFindings]
 		}
 		all = append(all, list...)
@@ -106,12 +106,19 @@ func (f *findings) sorted() []Finding {
 
 // report notes an error. It may be called by all workers at once.
 func (c *checker) report(code Code, o Object, format string, args ...any) {
-	c.found.add(Finding{Code: code, Severity: Error, Object: o}, format, args...)
+	c.find(Finding{Code: code, Severity: Error, Object: o}, format, args...)
 }
 
 // warn notes what e2fsck would mention and be content with.
 func (c *checker) warn(code Code, o Object, format string, args ...any) {
-	c.found.add(Finding{Code: code, Severity: Warning, Object: o}, format, args...)
+	c.find(Finding{Code: code, Severity: Warning, Object: o}, format, args...)
+}
+
+// find notes a finding the first time around.
+func (c *checker) find(x Finding, format string, args ...any) {
+	if c.resolving == nil {
+		c.found.add(x, format, args...)
+	}
 }
 
 func inodeObject(ino uint32) Object { return Object{Inode, uint64(ino)} }

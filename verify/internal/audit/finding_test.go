@@ -32,6 +32,9 @@ func TestFindingsAreTheSameInAnyOrder(t *testing.T) {
 		if last := got[2*maxFindings-1]; last.Object.Number != 2*(maxFindings-1) || last.Severity != Error {
 			t.Errorf("the last one is %v", last)
 		}
+		if n := c.found.dropped[Warning]; n != 4*maxFindings {
+			t.Errorf("%d warnings were dropped", n)
+		}
 		if seed > 0 && !slices.Equal(got, before) {
 			t.Error("another order gives others")
 		}

@@ -8,7 +8,6 @@ import "encoding/binary"
 const (
 	groupInodeUninit = 0x1
 	groupBlockUninit = 0x2
-	groupInodeZeroed = 0x4
 )
 
 // descriptor is a group descriptor. Halves are joined where descriptors have 64 bytes.
@@ -23,8 +22,6 @@ type descriptor struct {
 	Checksum                             uint16
 
 	badChecksum bool
-
-	noBlockBitmap, noInodeBitmap, noInodeTable bool // the place is impossible, or another's: do not read there
 }
 
 // decode reads a descriptor; raw has 32 bytes or more.

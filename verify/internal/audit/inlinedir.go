@@ -3,7 +3,10 @@ package audit
 // This file judges a directory that is kept in its inode: the inode that is its parent, entries in what is left of i_block, and more of
 // them in the attribute system.data.
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 const (
 	inlineFirst  = 60 // bytes of i_block
@@ -12,6 +15,17 @@ const (
 
 func (s *dirScan) checkInline() {
 	data := s.d.inline
+	if s.d.inlineBlock != 0 {
+		if !s.mayRead(1) {
+			return
+		}
+		value, err := s.w.inlineInBlock(s.d)
+		if isIO(err) {
+			s.c.fail(err)
+			return
+		}
+		data = slices.Concat(data, value)
+	}
 	if s.d.flags&flagIndex != 0 {
 		s.indexError("a hashed directory that is kept in its inode")
 	}

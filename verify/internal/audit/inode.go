@@ -4,7 +4,6 @@ package audit
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 )
@@ -23,24 +22,17 @@ const (
 
 // Bits of i_flags.
 const (
-	flagSync        = 0x00000008
-	flagImmutable   = 0x00000010
-	flagAppend      = 0x00000020
-	flagCompress    = 0x00000004
-	flagCompressed  = 0x00000200
-	flagEncrypt     = 0x00000800
-	flagIndex       = 0x00001000
-	flagImagic      = 0x00002000
-	flagJournalData = 0x00004000
-	flagTopdir      = 0x00020000
-	flagHugeFile    = 0x00040000
-	flagExtents     = 0x00080000
-	flagVerity      = 0x00100000
-	flagEaInode     = 0x00200000
-	flagEOFBlocks   = 0x00400000
-	flagInlineData  = 0x10000000
-	flagProjInherit = 0x20000000
-	flagCasefold    = 0x40000000
+	flagImmutable  = 0x00000010
+	flagAppend     = 0x00000020
+	flagEncrypt    = 0x00000800
+	flagIndex      = 0x00001000
+	flagImagic     = 0x00002000
+	flagHugeFile   = 0x00040000
+	flagExtents    = 0x00080000
+	flagVerity     = 0x00100000
+	flagEaInode    = 0x00200000
+	flagInlineData = 0x10000000
+	flagCasefold   = 0x40000000
 )
 
 // inode is an inode with all of its fields, halves joined. Times are the raw lower fields beside the raw extra ones.
@@ -65,7 +57,6 @@ type inode struct {
 	aclHigh    uint16
 	Faddr      uint32
 	ChecksumLo uint16
-	Reserved   uint16 // l_i_reserved
 	// Beyond the first 128 bytes; zero where inodes are that small.
 	ExtraIsize  uint16
 	ChecksumHi  uint16
@@ -106,7 +97,7 @@ func (in *inode) decode(ino uint32, raw []byte) {
 	in.UID = uid | uint32(c.u16())<<16
 	in.GID = gid | uint32(c.u16())<<16
 	in.ChecksumLo = c.u16()
-	in.Reserved = c.u16()
+	c.skip(2) // l_i_reserved
 	in.Size = wide(size, in.sizeHigh)
 	in.Blocks = wide(blocks, uint32(in.blocksHigh))
 	in.FileACL = wide(acl, uint32(in.aclHigh))
@@ -134,8 +125,8 @@ func (in *inode) has(flag uint32) bool {
 // hasChecksumHi says whether the upper half of the checksum counts: i_extra_isize reaches beyond it.
 func (in *inode) hasChecksumHi() bool { return len(in.raw) > goodOldInodeSize && in.ExtraIsize >= 4 }
 
-// isZero says whether the first 128 bytes are zero, as of an inode that was never used.
-func (in *inode) isZero() bool { return allZero(in.raw[:goodOldInodeSize]) }
+// neverUsed says whether the first 128 bytes of an inode are zero.
+func neverUsed(raw []byte) bool { return allZero(raw[:goodOldInodeSize]) }
 
 func allZero(p []byte) bool {
 	for len(p) >= 8 {
@@ -170,7 +161,7 @@ func (s *super) checksumOK(in *inode) bool {
 	} else {
 		sum = crc32c(sum, in.raw[lo+2:]) & 0xFFFF
 	}
-	return sum == want || in.isZero()
+	return sum == want || neverUsed(in.raw)
 }
 
 // acl returns the block of the extended attributes, 0 for none. Its upper half counts only with 64bit.
@@ -211,15 +202,9 @@ func (s *super) hasMap(in *inode) bool {
 	return !in.has(flagInlineData)
 }
 
-// errNoInode is the error of an inode whose table has no place.
-var errNoInode = errors.New("the inode table is not where it could be read")
-
 // readInode reads inode ino, which is valid, into buf, which has s_inode_size bytes.
 func (c *checker) readInode(ino uint32, in *inode, buf []byte) error {
 	d := &c.groups[c.sb.groupOfInode(ino)]
-	if d.noInodeTable {
-		return fmt.Errorf("inode %d: %w", ino, errNoInode)
-	}
 	at := int64(d.InodeTable)*int64(c.sb.blockSize) + int64((ino-1)%c.sb.InodesPerGroup)*int64(c.sb.inodeSize)
 	buf = buf[:c.sb.inodeSize]
 	if n, err := c.disk.ReadAt(buf, at); n < len(buf) {

@@ -26,12 +26,6 @@ func (w *worker) checkOrdinary(in *inode) {
 	if in.has(flagEaInode) {
 		marks |= factEaInode
 	}
-	if in.has(flagEncrypt) {
-		marks |= factEncrypted
-	}
-	if in.has(flagCasefold) && s.hasIncompat(incompatCasefold) {
-		marks |= factCasefold
-	}
 	if in.has(flagImagic) && s.hasCompat(compatImagicInodes) {
 		marks |= factImagic
 	}

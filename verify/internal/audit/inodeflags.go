@@ -22,9 +22,6 @@ func (w *worker) oddity(code Code, format string, args ...any) {
 // settleOddities reports what was found odd, or leaves it to the end of the pass where it depends on who refers to the inode.
 func (w *worker) settleOddities(in *inode) {
 	c := w.c
-	if len(w.odd) > 0 {
-		c.mark(in.ino, factBad)
-	}
 	if in.has(flagEaInode) {
 		c.addEaInode(in, w.odd)
 		return
@@ -177,13 +174,13 @@ func (w *worker) checkImmutable(in *inode) {
 func (w *worker) checkEncrypted(in *inode) {
 	c := w.c
 	o := inodeObject(in.ino)
-	value, found, err := w.attribute(in, "c")
+	v, err := w.soughtIn(in)
 	switch {
 	case isIO(err):
 		c.fail(err)
-	case err != nil || !found:
+	case err != nil || !v.hasPolicy:
 		c.report(CodeInodeFlags, o, "encrypted, without an encryption context")
-	case !c.addPolicy(in.ino, value):
+	case !c.addPolicy(in.ino, v.policy):
 		c.report(CodeXattr, o, "its encryption context is damaged")
 	}
 }

@@ -46,11 +46,8 @@ func kindOf(mode uint16) fileKind {
 
 // Bits that an inode may have besides its kind.
 const (
-	factBad     = 1 << iota // so damaged that e2fsck would clear it: names of it are damage, too
-	factEaInode             // holds the value of an attribute; nobody names it
-	factEncrypted
-	factCasefold
-	factImagic // of the feature imagic_inodes: not in any directory
+	factEaInode = 1 << iota // holds the value of an attribute; nobody names it
+	factImagic              // of the feature imagic_inodes: not in any directory
 )
 
 // groupFacts are those of the inodes of a group.
@@ -84,12 +81,7 @@ func (c *checker) lookup(ino uint32) (*groupFacts, uint32) {
 func (c *checker) setFacts(ino uint32, kind fileKind, links uint16, marks uint8) {
 	f := c.factsOf(c.sb.groupOfInode(ino))
 	i := (ino - 1) % c.sb.InodesPerGroup
-	f.kinds[i], f.links[i], f.marks[i] = kind, links, f.marks[i]|marks
-}
-
-// mark adds marks to an inode; in pass 1 only, by the worker that has it in hand.
-func (c *checker) mark(ino uint32, marks uint8) {
-	c.factsOf(c.sb.groupOfInode(ino)).marks[(ino-1)%c.sb.InodesPerGroup] |= marks
+	f.kinds[i], f.links[i], f.marks[i] = kind, links, marks
 }
 
 func (c *checker) kind(ino uint32) fileKind {
@@ -99,32 +91,11 @@ func (c *checker) kind(ino uint32) fileKind {
 	return kindNone
 }
 
-func (c *checker) inUse(ino uint32) bool { return c.kind(ino) != kindNone }
-
-func (c *checker) marked(ino uint32, mark uint8) bool {
-	f, i := c.lookup(ino)
-	return f != nil && f.marks[i]&mark != 0
-}
-
-func (c *checker) linksOf(ino uint32) uint16 {
-	if f, i := c.lookup(ino); f != nil {
-		return f.links[i]
-	}
-	return 0
-}
-
 // named counts one more name of an inode.
 func (c *checker) named(ino uint32) {
 	if f, i := c.lookup(ino); f != nil {
 		atomic.AddUint32(&f.names[i], 1)
 	}
-}
-
-func (c *checker) namesOf(ino uint32) uint32 {
-	if f, i := c.lookup(ino); f != nil {
-		return atomic.LoadUint32(&f.names[i])
-	}
-	return 0
 }
 
 // run is a piece of a file that lies in one piece.
@@ -139,12 +110,14 @@ type run struct {
 type directory struct {
 	ino        uint32
 	flags      uint32 // i_flags
-	size       uint64 // bytes
 	generation uint32
 	inline     []byte // not nil: the entries are in the inode: the 60 bytes of i_block, then those of the attribute system.data
-	runs       []run  // by logical block
+	// Not 0: system.data is in this block of attributes. It may be as large as the block, and of all directories that share the block: it
+	// is read when its turn comes.
+	inlineBlock uint64
+	runs        []run // by logical block
 
-	parent atomic.Uint32 // whose entry names it; 0 as long as none was found
+	named  naming        // whose entry names it: see parents.go
 	dotdot atomic.Uint32 // what its ".." says
 }
 
@@ -175,17 +148,4 @@ func (c *checker) directory(ino uint32) *directory {
 		return c.dirs.list[i]
 	}
 	return nil
-}
-
-// setParent notes that an entry of parent names the directory child. It says no where another entry has done so before.
-func (c *checker) setParent(child, parent uint32) bool {
-	d := c.directory(child)
-	return d == nil || d.parent.CompareAndSwap(0, parent)
-}
-
-// setDotDot notes what the ".." of a directory says.
-func (c *checker) setDotDot(dir, dotdot uint32) {
-	if d := c.directory(dir); d != nil {
-		d.dotdot.Store(dotdot)
-	}
 }

@@ -50,14 +50,14 @@ func (w *worker) checkSize() {
 		blocks, mapped := uint64(uint32(in.Size>>bits)), k.last+1
 		switch {
 		case in.has(flagInlineData):
-			value, _, err := w.inlineAttribute(in)
+			size, _, err := w.inlineAttribute(in)
 			switch {
 			case isIO(err):
 				c.fail(err)
 			case err != nil:
 				c.report(CodeInlineData, o, "its inline data cannot be read: %v", err)
-			case in.Size != iblockSize+uint64(len(value)):
-				c.report(CodeInodeSize, o, "i_size is %d, and there are %d bytes of inline data", in.Size, iblockSize+len(value))
+			case in.Size != iblockSize+uint64(size):
+				c.report(CodeInodeSize, o, "i_size is %d, and there are %d bytes of inline data", in.Size, iblockSize+size)
 			}
 		case in.Size&uint64(s.blockSize-1) != 0:
 			c.report(CodeInodeSize, o, "i_size of a directory is %d, not in whole blocks", in.Size)

@@ -27,27 +27,26 @@ const (
 	journalBackupBlocks       = 1    // EXT3_JNL_BACKUP_BLOCKS: s_jnl_blocks hold the inode's i_block and i_size
 	journalSuperSize          = 1024
 	journalChecksumPlace      = 0xFC // s_checksum
-	journalV1Size             = 0x24 // where the first version's fields end
 )
 
 var errShortJournal = errors.New("it is too short")
 
 // journalSuper is the journal's superblock, with the kernel's names less s_.
 type journalSuper struct {
-	Magic, Blocktype                                 uint32
-	Blocksize, Maxlen, First, Sequence, Start, Errno uint32
-	FeatureCompat, FeatureIncompat, FeatureRoCompat  uint32
-	NrUsers                                          uint32
-	ChecksumType                                     uint8
-	NumFcBlks                                        uint32
-	Checksum                                         uint32
+	Magic, Blocktype                                uint32
+	Blocksize, Maxlen, Start, Errno                 uint32
+	FeatureCompat, FeatureIncompat, FeatureRoCompat uint32
+	NrUsers                                         uint32
+	ChecksumType                                    uint8
+	NumFcBlks                                       uint32
+	Checksum                                        uint32
 }
 
 func parseJournalSuper(raw []byte) *journalSuper {
 	at := func(off int) uint32 { return binary.BigEndian.Uint32(raw[off:]) }
 	return &journalSuper{
 		Magic: at(0), Blocktype: at(4),
-		Blocksize: at(0xC), Maxlen: at(0x10), First: at(0x14), Sequence: at(0x18), Start: at(0x1C), Errno: at(0x20),
+		Blocksize: at(0xC), Maxlen: at(0x10), Start: at(0x1C), Errno: at(0x20),
 		FeatureCompat: at(0x24), FeatureIncompat: at(0x28), FeatureRoCompat: at(0x2C),
 		NrUsers:      at(0x40),
 		ChecksumType: raw[0x50],
@@ -222,32 +221,10 @@ func (c *checker) journalWarnings(j *journalSuper, first uint64) {
 		c.warn(CodeJournal, o, "it holds changes, and the superblock does not say that they have to be replayed")
 	}
 	if j.Errno != 0 {
-		note := c.report
-		if c.errnoIsForgotten() {
-			note = c.warn
-		}
-		note(CodeJournal, Object{Kind: Block, Number: first}, "it says that the journal was given up after error %d", int32(j.Errno))
+		// The kernel has given up writing, and marks the file system as damaged when it mounts it. e2fsck -n would write the number away,
+		// and gives up when it cannot, which depends on its cache.
+		c.report(CodeJournal, Object{Kind: Block, Number: first}, "it says that the journal was given up after error %d", int32(j.Errno))
 	}
-}
-
-// errnoIsForgotten says whether e2fsck -n ends well although the journal notes an error. It would clear s_errno, although it may not
-// write; that fails when the block leaves its cache of eight. Up to where it reads the inode tables nobody minds: so it depends on
-// whether it has read eight other blocks until then, those that are reserved for descriptors above all.
-func (c *checker) errnoIsForgotten() bool {
-	const cacheSize = 8
-	s := c.sb
-	reads := 1 // of the root directory
-	if s.hasCompat(compatResizeInode) {
-		reads += 1 + int(s.ReservedGDTBlocks/4)
-	}
-	tableBlock := func(ino int) int { return (ino - 1) / s.inodesPerBlock }
-	last := tableBlock(journalInode)
-	for _, ino := range []int{resizeInode, badBlocksInode, rootInode, int(s.firstInode)} { // the last is lost+found, mostly
-		if b := tableBlock(ino); b != last {
-			reads, last = reads+1, b
-		}
-	}
-	return reads >= cacheSize
 }
 
 // journalChecksum computes s_checksum: over the superblock with zeros in its place.

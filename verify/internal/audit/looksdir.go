@@ -67,14 +67,14 @@ func startsLikeDirectory(block []byte, ino uint32) bool {
 
 // inlineLooksLikeDirectory looks at the parent's number and the first entry, as inline data has them.
 func (w *worker) inlineLooksLikeDirectory(in *inode) bool {
-	value, _, err := w.inlineAttribute(in)
+	size, _, err := w.inlineAttribute(in)
 	if err != nil {
 		if isIO(err) {
 			w.c.fail(err)
 		}
 		return false
 	}
-	if (iblockSize+len(value))&3 != 0 {
+	if (iblockSize+size)&3 != 0 {
 		return false
 	}
 	s := w.c.sb

@@ -11,8 +11,11 @@ import (
 
 const directBlocks = 12 // EXT4_NDIR_BLOCKS
 
-// errMap is the error of a map that cannot be followed.
-var errMap = errors.New("the block map is damaged")
+// Errors of a map that cannot be followed, and of an audit that has ended.
+var (
+	errMap     = errors.New("the block map is damaged")
+	errStopped = errors.New("the audit has ended")
+)
 
 // mapWalker goes through maps. It needs nothing of an audit, and serves one goroutine.
 type mapWalker struct {
@@ -25,6 +28,7 @@ type mapWalker struct {
 	pending run    // not handed out yet: the next one may go on where it ends
 	next    uint64 // the first logical block that may follow
 	budget  uint64 // blocks of maps that may still be read
+	room    uint64 // blocks that may still be mapped: no file has more than the file system
 }
 
 // node returns the buffer of a level.
@@ -35,22 +39,30 @@ func (m *mapWalker) node(level int) []byte {
 	return m.nodes[level]
 }
 
-// walkMap hands out the runs of a file by logical block, neighbours joined, holes left out. They lie within the file system, do not
-// overlap and may reach beyond the end of the file. What has no map (inline data, short symlinks, devices) has no runs. An error is
-// that of visit, of reading, or errMap.
-func (w *worker) walkMap(in *inode, visit func(run) error) error {
-	return w.mapWalker().walk(in, visit)
-}
-
 func (w *worker) mapWalker() *mapWalker {
 	if w.walker.sb == nil {
-		w.walker = mapWalker{sb: w.c.sb, read: w.c.readBlock}
+		w.walker = mapWalker{sb: w.c.sb, read: w.c.readMap}
 	}
 	return &w.walker
 }
 
+// readMap reads a block of a map. That somebody has lost patience is an error, too: a map may have as many blocks as the disk.
+func (c *checker) readMap(b uint64, buf []byte) error {
+	if c.stopped() {
+		return errStopped
+	}
+	err := c.readBlock(b, buf)
+	if err != nil {
+		c.fail(err)
+	}
+	return err
+}
+
+// walk hands out the runs of a file by logical block, neighbours joined, holes left out. They lie within the file system, do not
+// overlap, are together no more than the file system, and may reach beyond the end of the file. What has no map (inline data, short symlinks, devices) has no runs. An error is
+// that of visit, of reading, or errMap.
 func (m *mapWalker) walk(in *inode, visit func(run) error) error {
-	m.visit, m.pending, m.next, m.budget = visit, run{}, 0, m.sb.BlocksCount
+	m.visit, m.pending, m.next, m.budget, m.room = visit, run{}, 0, m.sb.BlocksCount, m.sb.BlocksCount
 	if in.has(flagInlineData) || !m.sb.hasMap(in) && in.Mode&modeType != 0 {
 		return nil
 	}
@@ -81,10 +93,10 @@ func (m *mapWalker) flush() error {
 
 // add hands out a run, or joins it to the one before.
 func (m *mapWalker) add(r run) error {
-	if r.logical < m.next || !m.sb.validBlock(r.physical) || r.length > m.sb.BlocksCount-r.physical {
+	if r.logical < m.next || !m.sb.validBlock(r.physical) || r.length > m.sb.BlocksCount-r.physical || r.length > m.room {
 		return fmt.Errorf("logical block %d: %w", r.logical, errMap)
 	}
-	m.next = r.logical + r.length
+	m.next, m.room = r.logical+r.length, m.room-r.length
 	p := &m.pending
 	if p.length > 0 && p.unwritten == r.unwritten && p.logical+p.length == r.logical && p.physical+p.length == r.physical {
 		p.length += r.length

@@ -53,7 +53,7 @@ func contentOf(t *testing.T, c *checker, ino uint32) []byte {
 	}
 	content := make([]byte, in.Size)
 	size := uint64(c.sb.blockSize)
-	err := c.newWorker().walkMap(in, func(r run) error {
+	err := c.newWorker().mapWalker().walk(in, func(r run) error {
 		for i := range r.length {
 			at := (r.logical + i) * size
 			if r.unwritten || at >= in.Size {
@@ -198,14 +198,14 @@ func TestMapsThatCannotBeFollowed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			checker, in := mapped(64, c.disk, c.flags, c.iblock)
 			runs := 0
-			err := checker.newWorker().walkMap(in, func(run) error { runs++; return nil })
+			err := checker.newWorker().mapWalker().walk(in, func(run) error { runs++; return nil })
 			if c.runs < 0 && err == nil || c.runs >= 0 && (err != nil || runs != c.runs) {
 				t.Errorf("%d runs, %v", runs, err)
 			}
 		})
 	}
 	checker, in := mapped(64, nil, 0, []byte{5})
-	if err := checker.newWorker().walkMap(in, func(run) error { return io.EOF }); err != io.EOF {
+	if err := checker.newWorker().mapWalker().walk(in, func(run) error { return io.EOF }); err != io.EOF {
 		t.Errorf("the visitor's error is handed on: %v", err)
 	}
 }
@@ -229,7 +229,7 @@ func FuzzMap(f *testing.F) {
 		c, in := mapped(96, disk, flags, iblock)
 		c.initClaims()
 		next := uint64(0)
-		err := c.newWorker().walkMap(in, func(r run) error {
+		err := c.newWorker().mapWalker().walk(in, func(r run) error {
 			if r.logical < next || r.length == 0 || !c.validBlock(r.physical) || !c.validBlock(r.physical+r.length-1) {
 				t.Fatalf("%+v", r)
 			}

@@ -11,6 +11,9 @@ import (
 // maxGroups bounds the table of descriptors. 2 Mi groups of 128 MiB, as they are with blocks of 4 KiB, are 256 TiB.
 const maxGroups = 1 << 21
 
+// maxBlocks bounds the sets of blocks, which have 8 bytes for each 32 Ki. Groups of large clusters may have so many.
+const maxBlocks = 1 << 38
+
 // open reads the superblock. It says no where findings say why nothing else can be judged. Its error is an image that holds no file
 // system, or one that cannot be read.
 func (c *checker) open() (bool, error) {
@@ -60,6 +63,9 @@ func (c *checker) open() (bool, error) {
 	}
 	if c.sb.groupCount > maxGroups {
 		return false, fmt.Errorf("%d groups are more than can be judged", c.sb.groupCount)
+	}
+	if c.sb.BlocksCount > maxBlocks {
+		return false, fmt.Errorf("%d blocks are more than can be judged", c.sb.BlocksCount)
 	}
 	c.checkSuper()
 	return true, nil
@@ -111,7 +117,7 @@ func (c *checker) checkSuper() {
 	for _, x := range []struct {
 		name  string
 		value uint32
-	}{{"last mount", uint32(s.Mtime)}, {"last write", uint32(s.Wtime)}} {
+	}{{"last mount", s.Mtime}, {"last write", s.Wtime}} {
 		if uint64(x.value) > now {
 			c.warn(CodeSuperblock, o, "the time of the %s lies in the future", x.name)
 		}

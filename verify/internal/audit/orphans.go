@@ -52,9 +52,7 @@ func (c *checker) checkOrphanList() {
 			mark, lap = ino, 2*lap
 		}
 		if err := c.readInode(ino, &in, buf); err != nil {
-			if !errors.Is(err, errNoInode) {
-				c.fail(err)
-			}
+			c.fail(err)
 			return
 		}
 		ino = in.Dtime

@@ -48,11 +48,13 @@ func parsePolicy(context []byte) policyID {
 	return max(id, policyFirstReal)
 }
 
-// addPolicy remembers the encryption context of an inode. It says no where that is damaged.
-func (c *checker) addPolicy(ino uint32, context []byte) bool {
-	id := parsePolicy(context)
+// addPolicy remembers the policy of an inode. It says no where that is damaged.
+func (c *checker) addPolicy(ino uint32, id policyID) bool {
 	if id == policyCorrupt {
 		return false
+	}
+	if c.resolving != nil {
+		return true
 	}
 	c.policies.mu.Lock()
 	defer c.policies.mu.Unlock()

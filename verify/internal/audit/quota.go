@@ -45,7 +45,7 @@ func (u *usage) settleUse(kind int) {
 // referred to.
 func (w *worker) countUsage(in *inode, clusters, attributes uint64) {
 	s := w.c.sb
-	if !s.hasRoCompat(roCompatQuota) || in.ino < s.firstInode && in.ino != rootInode ||
+	if w.c.resolving != nil || !s.hasRoCompat(roCompatQuota) || in.ino < s.firstInode && in.ino != rootInode ||
 		in.ino == s.QuotaInums[quotaProjects] || in.ino == s.OrphanFileInum || in.has(flagEaInode) {
 		return
 	}
@@ -123,7 +123,7 @@ func (c *checker) checkQuotaFile(o Object, kind int, ino uint32) {
 		return
 	}
 	if !tree.magicOK {
-		c.warn(CodeQuota, o, "its file is of another kind") // which e2fsck does not look at
+		c.warn(CodeQuota, o, "its file does not begin with the magic number of quotas of this kind") // which e2fsck does not look at
 	}
 	counted := c.quota[kind]
 	recorded := make(map[uint32]struct{}, len(counted)) // of those that were counted

@@ -10,7 +10,7 @@ import (
 // Result of an audit.
 type Result struct {
 	Findings []Finding // errors and warnings, by object
-	Dropped  int       // findings beyond those that are kept
+	Dropped  [2]int    // by severity: findings beyond those that are kept
 
 	Label    string
 	UUID     string
@@ -57,7 +57,9 @@ func (r *Result) Clean() bool {
 
 func (c *checker) result(counts []counted) *Result {
 	s := c.sb
-	r := &Result{Findings: c.found.sorted(), Dropped: c.found.dropped, Features: s.features(), State: "clean"}
+	r := &Result{Features: s.features(), State: "clean"}
+	r.Findings = c.found.sorted()
+	r.Dropped = c.found.dropped
 	label, _, _ := bytes.Cut(s.VolumeName[:], []byte{0})
 	r.Label = string(label)
 	u := s.UUID
@@ -105,9 +107,7 @@ func (c *checker) groupUse(counts []counted) []GroupUse {
 			spread(r.physical, r.length, func(u *GroupUse) *uint32 { return &u.Directories })
 		}
 	}
-	for _, r := range c.journalRuns() {
-		spread(r.physical, r.length, func(u *GroupUse) *uint32 { return &u.Journal })
-	}
+	c.walkJournal(func(r run) { spread(r.physical, r.length, func(u *GroupUse) *uint32 { return &u.Journal }) })
 	for g := range use {
 		u := &use[g]
 		u.Blocks = s.groupBlocks(uint32(g))
@@ -120,19 +120,18 @@ func (c *checker) groupUse(counts []counted) []GroupUse {
 	return use
 }
 
-// journalRuns are where the journal lies in the file system, as far as it can be read.
-func (c *checker) journalRuns() []run {
+// walkJournal hands out where the journal lies in the file system, as far as it can be read. Not all at once: a damaged one may have
+// as many pieces as there are blocks.
+func (c *checker) walkJournal(visit func(run)) {
 	if !c.sb.hasCompat(compatHasJournal) || c.sb.JournalInum == 0 {
-		return nil
+		return
 	}
 	in, err := c.systemInode(c.sb.JournalInum)
 	if err != nil {
-		return nil
+		return
 	}
-	var runs []run
 	_ = c.walkSystem(in, func(r run) error {
-		runs = append(runs, r)
+		visit(r)
 		return nil
 	})
-	return runs
 }

@@ -32,9 +32,6 @@ func (c *checker) tableParts() []tablePart {
 	step := max(uint32(scanBytes/s.blockSize), 1) * uint32(s.inodesPerBlock)
 	for g := range c.groups {
 		d := &c.groups[g]
-		if d.noInodeTable {
-			continue
-		}
 		n := s.InodesPerGroup
 		if s.groupCsum {
 			if d.Flags&groupInodeUninit != 0 {
@@ -76,19 +73,9 @@ func (w *worker) scanPart(p tablePart) {
 	}
 }
 
-// isBlank says whether the first 128 bytes are zero, which is how an inode looks that was never used.
-func isBlank(raw []byte) bool {
-	for i := 0; i < goodOldInodeSize; i += 8 {
-		if binary.LittleEndian.Uint64(raw[i:]) != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func (w *worker) scanInode(ino uint32, raw []byte) {
 	c := w.c
-	if isBlank(raw) {
+	if neverUsed(raw) {
 		if c.reserved(ino) {
 			c.setFacts(ino, kindOdd, 0, 0)
 		}
@@ -122,8 +109,8 @@ func (w *worker) scanInode(ino uint32, raw []byte) {
 
 // dtimesAreTimes says whether a time below the number of inodes cannot be one: not where the clock was wrong.
 func (s *super) dtimesAreTimes() bool {
-	for _, t := range [3]uint64{s.Wtime, s.Mtime, s.MkfsTime} {
-		if t := uint32(t); t != 0 && t < s.InodesCount {
+	for _, t := range [3]uint32{s.Wtime, s.Mtime, s.MkfsTime} {
+		if t != 0 && t < s.InodesCount {
 			return false
 		}
 	}

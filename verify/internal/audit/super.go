@@ -1,6 +1,6 @@
 package audit
 
-// This file decodes the superblock, all of it.
+// This file decodes what is wanted of the superblock.
 
 import "fmt"
 
@@ -17,95 +17,59 @@ const (
 	stateValid  = 0x1
 	stateErrors = 0x2
 
-	flagSignedHash   = 0x1
 	flagUnsignedHash = 0x2
 )
 
 // super is a superblock. Fields have the kernel's names less s_, halves are joined where the features say that the upper one counts.
 type super struct {
-	InodesCount          uint32
-	BlocksCount          uint64
-	RBlocksCount         uint64
-	FreeBlocksCount      uint64
-	FreeInodesCount      uint32
-	FirstDataBlock       uint32
-	LogBlockSize         uint32
-	LogClusterSize       uint32
-	BlocksPerGroup       uint32
-	ClustersPerGroup     uint32
-	InodesPerGroup       uint32
-	Mtime, Wtime         uint64 // with the upper eight bits
-	MntCount             uint16
-	MaxMntCount          uint16
-	Magic                uint16
-	State                uint16
-	Errors               uint16
-	MinorRevLevel        uint16
-	Lastcheck            uint64
-	Checkinterval        uint32
-	CreatorOS            uint32
-	RevLevel             uint32
-	DefResuid, DefResgid uint16
-	FirstIno             uint32
-	InodeSize            uint16
-	BlockGroupNr         uint16
-	FeatureCompat        uint32
-	FeatureIncompat      uint32
-	FeatureRoCompat      uint32
-	UUID                 [16]byte
-	VolumeName           [16]byte
-	LastMounted          [64]byte
-	AlgorithmUsage       uint32
-	PreallocBlocks       uint8
-	PreallocDirBlocks    uint8
-	ReservedGDTBlocks    uint16
-	JournalUUID          [16]byte
-	JournalInum          uint32
-	JournalDev           uint32
-	LastOrphan           uint32
-	HashSeed             [4]uint32
-	DefHashVersion       uint8
-	JnlBackupType        uint8
-	DescSize             uint16
-	DefaultMountOpts     uint32
-	FirstMetaBg          uint32
-	MkfsTime             uint64
-	JnlBlocks            [17]uint32
-	MinExtraIsize        uint16
-	WantExtraIsize       uint16
-	Flags                uint32
-	RaidStride           uint16
-	MMPInterval          uint16
-	MMPBlock             uint64
-	RaidStripeWidth      uint32
-	LogGroupsPerFlex     uint8
-	ChecksumType         uint8
-	EncryptionLevel      uint8
-	KbytesWritten        uint64
-	SnapshotInum         uint32
-	SnapshotID           uint32
-	SnapshotRBlocksCount uint64
-	SnapshotList         uint32
-	ErrorCount           uint32
-	FirstErrorTime       uint64
-	FirstErrorIno        uint32
-	FirstErrorBlock      uint64
-	FirstErrorLine       uint32
-	LastErrorTime        uint64
-	LastErrorIno         uint32
-	LastErrorLine        uint32
-	LastErrorBlock       uint64
-	QuotaInums           [3]uint32 // users, groups, projects
-	OverheadClusters     uint32
-	BackupBgs            [2]uint32
-	EncryptAlgos         [4]uint8
-	EncryptPwSalt        [16]byte
-	LpfIno               uint32
-	ChecksumSeed         uint32
-	Encoding             uint16
-	EncodingFlags        uint16
-	OrphanFileInum       uint32
-	Checksum             uint32
+	InodesCount       uint32
+	BlocksCount       uint64
+	RBlocksCount      uint64
+	FreeBlocksCount   uint64
+	FreeInodesCount   uint32
+	FirstDataBlock    uint32
+	LogBlockSize      uint32
+	LogClusterSize    uint32
+	BlocksPerGroup    uint32
+	ClustersPerGroup  uint32
+	InodesPerGroup    uint32
+	Mtime, Wtime      uint32 // without the upper eight bits
+	Magic             uint16
+	State             uint16
+	CreatorOS         uint32
+	RevLevel          uint32
+	FirstIno          uint32
+	InodeSize         uint16
+	FeatureCompat     uint32
+	FeatureIncompat   uint32
+	FeatureRoCompat   uint32
+	UUID              [16]byte
+	VolumeName        [16]byte
+	PreallocDirBlocks uint8
+	ReservedGDTBlocks uint16
+	JournalUUID       [16]byte
+	JournalInum       uint32
+	LastOrphan        uint32
+	HashSeed          [4]uint32
+	JnlBackupType     uint8
+	DescSize          uint16
+	FirstMetaBg       uint32
+	MkfsTime          uint32 // as these
+	JnlBlocks         [17]uint32
+	MinExtraIsize     uint16
+	WantExtraIsize    uint16
+	Flags             uint32
+	MMPInterval       uint16
+	MMPBlock          uint64
+	LogGroupsPerFlex  uint8
+	ChecksumType      uint8
+	QuotaInums        [3]uint32 // users, groups, projects
+	BackupBgs         [2]uint32
+	ChecksumSeed      uint32
+	Encoding          uint16
+	EncodingFlags     uint16
+	OrphanFileInum    uint32
+	Checksum          uint32
 
 	raw []byte // all 1024 bytes
 
@@ -143,45 +107,38 @@ func parseSuper(raw []byte) *super {
 	s.BlocksPerGroup = c.u32()
 	s.ClustersPerGroup = c.u32()
 	s.InodesPerGroup = c.u32()
-	mtime, wtime := c.u32(), c.u32()
-	s.MntCount = c.u16()
-	s.MaxMntCount = c.u16()
+	s.Mtime, s.Wtime = c.u32(), c.u32()
+	c.skip(2 * 2) // s_mnt_count, s_max_mnt_count
 	s.Magic = c.u16()
 	s.State = c.u16()
-	s.Errors = c.u16()
-	s.MinorRevLevel = c.u16()
-	lastcheck := c.u32()
-	s.Checkinterval = c.u32()
+	c.skip(2*2 + 2*4) // s_errors to s_checkinterval
 	s.CreatorOS = c.u32()
 	s.RevLevel = c.u32()
-	s.DefResuid = c.u16()
-	s.DefResgid = c.u16()
+	c.skip(2 * 2) // s_def_resuid, s_def_resgid
 	s.FirstIno = c.u32()
 	s.InodeSize = c.u16()
-	s.BlockGroupNr = c.u16()
+	c.skip(2) // s_block_group_nr
 	s.FeatureCompat = c.u32()
 	s.FeatureIncompat = c.u32()
 	s.FeatureRoCompat = c.u32()
 	copy(s.UUID[:], c.bytes(16))
 	copy(s.VolumeName[:], c.bytes(16))
-	copy(s.LastMounted[:], c.bytes(64))
-	s.AlgorithmUsage = c.u32()
-	s.PreallocBlocks = c.u8()
+	c.skip(64 + 4 + 1) // s_last_mounted, s_algorithm_usage_bitmap, s_prealloc_blocks
 	s.PreallocDirBlocks = c.u8()
 	s.ReservedGDTBlocks = c.u16()
 	copy(s.JournalUUID[:], c.bytes(16))
 	s.JournalInum = c.u32()
-	s.JournalDev = c.u32()
+	c.skip(4) // s_journal_dev
 	s.LastOrphan = c.u32()
 	for i := range s.HashSeed {
 		s.HashSeed[i] = c.u32()
 	}
-	s.DefHashVersion = c.u8()
+	c.skip(1) // s_def_hash_version
 	s.JnlBackupType = c.u8()
 	s.DescSize = c.u16()
-	s.DefaultMountOpts = c.u32()
+	c.skip(4) // s_default_mount_opts
 	s.FirstMetaBg = c.u32()
-	mkfsTime := c.u32()
+	s.MkfsTime = c.u32()
 	for i := range s.JnlBlocks {
 		s.JnlBlocks[i] = c.u32()
 	}
@@ -189,45 +146,23 @@ func parseSuper(raw []byte) *super {
 	s.MinExtraIsize = c.u16()
 	s.WantExtraIsize = c.u16()
 	s.Flags = c.u32()
-	s.RaidStride = c.u16()
+	c.skip(2) // s_raid_stride
 	s.MMPInterval = c.u16()
 	s.MMPBlock = c.u64()
-	s.RaidStripeWidth = c.u32()
+	c.skip(4) // s_raid_stripe_width
 	s.LogGroupsPerFlex = c.u8()
 	s.ChecksumType = c.u8()
-	s.EncryptionLevel = c.u8()
-	c.skip(1) // s_reserved_pad
-	s.KbytesWritten = c.u64()
-	s.SnapshotInum = c.u32()
-	s.SnapshotID = c.u32()
-	s.SnapshotRBlocksCount = c.u64()
-	s.SnapshotList = c.u32()
-	s.ErrorCount = c.u32()
-	firstError := c.u32()
-	s.FirstErrorIno = c.u32()
-	s.FirstErrorBlock = c.u64()
-	c.skip(32) // s_first_error_func
-	s.FirstErrorLine = c.u32()
-	lastError := c.u32()
-	s.LastErrorIno = c.u32()
-	s.LastErrorLine = c.u32()
-	s.LastErrorBlock = c.u64()
-	c.skip(32 + 64) // s_last_error_func, s_mount_opts
+	c.skip(2 + 8)              // s_encryption_level, s_reserved_pad, s_kbytes_written
+	c.skip(4 + 4 + 8 + 4)      // s_snapshot_inum to s_snapshot_list
+	c.skip(4 + 2*(4+4+8+32+4)) // s_error_count, then the first error and the last one
+	c.skip(64)                 // s_mount_opts
 	s.QuotaInums[0], s.QuotaInums[1] = c.u32(), c.u32()
-	s.OverheadClusters = c.u32()
+	c.skip(4) // s_overhead_clusters
 	s.BackupBgs[0], s.BackupBgs[1] = c.u32(), c.u32()
-	copy(s.EncryptAlgos[:], c.bytes(4))
-	copy(s.EncryptPwSalt[:], c.bytes(16))
-	s.LpfIno = c.u32()
+	c.skip(4 + 16 + 4) // s_encrypt_algos, s_encrypt_pw_salt, s_lpf_ino
 	s.QuotaInums[2] = c.u32()
 	s.ChecksumSeed = c.u32()
-	s.Wtime = wide(wtime, uint32(c.u8()))
-	s.Mtime = wide(mtime, uint32(c.u8()))
-	s.MkfsTime = wide(mkfsTime, uint32(c.u8()))
-	s.Lastcheck = wide(lastcheck, uint32(c.u8()))
-	s.FirstErrorTime = wide(firstError, uint32(c.u8()))
-	s.LastErrorTime = wide(lastError, uint32(c.u8()))
-	c.skip(2) // s_first_error_errcode, s_last_error_errcode
+	c.skip(6 + 2) // upper bits of times; s_first_error_errcode, s_last_error_errcode
 	s.Encoding = c.u16()
 	s.EncodingFlags = c.u16()
 	s.OrphanFileInum = c.u32()
@@ -269,7 +204,7 @@ func (s *super) derive() error {
 	}
 	groups := (s.BlocksCount - uint64(s.FirstDataBlock) + uint64(s.BlocksPerGroup) - 1) / uint64(s.BlocksPerGroup)
 	if groups*uint64(s.InodesPerGroup) != uint64(s.InodesCount) {
-		return fmt.Errorf("%d inodes in %d groups of %d", s.InodesCount, groups, s.InodesPerGroup)
+		return fmt.Errorf("s_inodes_count is %d, and there are %d groups of %d inodes", s.InodesCount, groups, s.InodesPerGroup)
 	}
 	s.groupCount = uint32(groups) // fits: it divides InodesCount
 	s.inodesPerBlock = s.blockSize / s.inodeSize
@@ -301,27 +236,32 @@ func (s *super) checkSizes() error {
 	powerOf2 := func(n int) bool { return n&(n-1) == 0 }
 	switch {
 	case s.inodeSize < goodOldInodeSize || s.inodeSize > s.blockSize || !powerOf2(s.inodeSize):
-		return fmt.Errorf("inodes of %d bytes", s.InodeSize)
-	case !powerOf2(int(s.DescSize)) || s.DescSize > 1024 || s.hasIncompat(incompat64bit) && s.DescSize < 64:
-		return fmt.Errorf("group descriptors of %d bytes", s.DescSize)
+		return fmt.Errorf("s_inode_size is %d, not a power of 2 between %d and the %d bytes of a block", s.inodeSize, goodOldInodeSize, s.blockSize)
+	case !powerOf2(int(s.DescSize)) || s.DescSize > 1024:
+		return fmt.Errorf("s_desc_size is %d, not a power of 2 up to 1024", s.DescSize)
+	case s.hasIncompat(incompat64bit) && s.DescSize < 64:
+		return fmt.Errorf("s_desc_size is %d, and descriptors with the feature 64bit have at least 64 bytes", s.DescSize)
 	case s.ClustersPerGroup < 8 || s.ClustersPerGroup > maxClusters || s.ClustersPerGroup%8 != 0 ||
 		uint64(s.BlocksPerGroup) != uint64(s.ClustersPerGroup)<<s.clusterShift:
-		return fmt.Errorf("%d blocks and %d clusters in a group, and a bitmap has %d bits", s.BlocksPerGroup, s.ClustersPerGroup, bits)
-	case s.BlocksCount == 0 || uint64(s.FirstDataBlock) >= s.BlocksCount || s.BlocksCount > 1<<48:
-		return fmt.Errorf("%d blocks", s.BlocksCount)
+		return fmt.Errorf("s_clusters_per_group is %d, and s_blocks_per_group %d: a group has a multiple of 8 clusters, at most %d, of %d blocks each",
+			s.ClustersPerGroup, s.BlocksPerGroup, maxClusters, s.clusterRatio)
+	case s.BlocksCount == 0 || uint64(s.FirstDataBlock) >= s.BlocksCount:
+		return fmt.Errorf("s_blocks_count is %d, and s_first_data_block is %d: there is no block", s.BlocksCount, s.FirstDataBlock)
+	case s.BlocksCount > 1<<48:
+		return fmt.Errorf("s_blocks_count is %d, more than the 2^48 that can be numbered", s.BlocksCount)
 	case s.LogBlockSize == 0 && s.clusterRatio == 1 && firstData != 1 || (s.LogBlockSize != 0 || s.clusterRatio != 1) && firstData != 0:
 		return fmt.Errorf("s_first_data_block is %d with blocks of %d bytes", firstData, s.blockSize)
 	case s.RBlocksCount > s.BlocksCount/2:
-		return fmt.Errorf("%d of %d blocks are reserved", s.RBlocksCount, s.BlocksCount)
+		return fmt.Errorf("s_r_blocks_count is %d, more than half of the %d blocks", s.RBlocksCount, s.BlocksCount)
 	case int(s.ReservedGDTBlocks) > s.blockSize/4:
-		return fmt.Errorf("%d blocks are reserved for descriptors", s.ReservedGDTBlocks)
+		return fmt.Errorf("s_reserved_gdt_blocks is %d, more than the %d that the resize inode has room to name", s.ReservedGDTBlocks, s.blockSize/4)
 	case s.LogGroupsPerFlex > 31:
 		return fmt.Errorf("s_log_groups_per_flex is %d", s.LogGroupsPerFlex)
 	}
 	perBlock := uint32(s.blockSize / s.inodeSize)
 	maxInodes := min(uint64(perBlock)*uint64(s.BlocksPerGroup-4), 1<<16-uint64(perBlock), uint64(bits))
 	if s.InodesPerGroup < perBlock || uint64(s.InodesPerGroup) > maxInodes || s.InodesPerGroup%8 != 0 {
-		return fmt.Errorf("%d inodes in a group", s.InodesPerGroup)
+		return fmt.Errorf("s_inodes_per_group is %d, not a multiple of 8 between %d and %d", s.InodesPerGroup, perBlock, maxInodes)
 	}
 	return nil
 }

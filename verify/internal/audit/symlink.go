@@ -27,7 +27,7 @@ func (w *worker) symlinkProblem(in *inode) string {
 		return "a symlink with a hash tree"
 	}
 	if in.has(flagInlineData) {
-		value, _, err := w.inlineAttribute(in)
+		size, _, err := w.inlineAttribute(in)
 		switch {
 		case isIO(err):
 			c.fail(err)
@@ -35,7 +35,7 @@ func (w *worker) symlinkProblem(in *inode) string {
 			return "the target is inline data, which cannot be read"
 		case in.has(flagExtents):
 			return "a symlink with inline data and extents"
-		case in.Size != iblockSize+uint64(len(value)):
+		case in.Size != iblockSize+uint64(size):
 			return "the target is inline data of another size"
 		}
 		return ""

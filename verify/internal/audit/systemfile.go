@@ -27,9 +27,7 @@ func (c *checker) systemInode(ino uint32) (*inode, error) {
 	}
 	in := new(inode)
 	if err := c.readInode(ino, in, make([]byte, c.sb.inodeSize)); err != nil {
-		if !errors.Is(err, errNoInode) {
-			c.fail(err)
-		}
+		c.fail(err)
 		return nil, err
 	}
 	if !c.sb.checksumOK(in) {
@@ -40,7 +38,7 @@ func (c *checker) systemInode(ino uint32) (*inode, error) {
 
 // walkSystem hands out the runs of a system file.
 func (c *checker) walkSystem(in *inode, visit func(run) error) error {
-	m := mapWalker{sb: c.sb, read: c.readBlock}
+	m := mapWalker{sb: c.sb, read: c.readMap}
 	return m.walk(in, visit)
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 )
 
 const (
@@ -80,64 +79,6 @@ func (w *worker) attributeFault(in *inode, code Code, err error) {
 		return
 	}
 	w.c.report(code, inodeObject(in.ino), "its attributes cannot be read: %v", err)
-}
-
-// attribute looks for an attribute by its full name, in the inode and in its block, and returns the value, which is valid until the
-// next one is looked for. Lists that are damaged are an error, wherever in them the attribute is; found says whether there is one.
-func (w *worker) attribute(in *inode, name string) (value []byte, found bool, err error) {
-	err = w.inodeList(in, func(e attributeEntry, v []byte) error {
-		if !found && fullNameIs(e, name) {
-			w.value = append(w.value[:0], v...)
-			value, found = w.value, true
-		}
-		return nil
-	})
-	if b := w.c.sb.acl(in); b != 0 && err == nil {
-		var kept *attributeValues
-		if kept, err = w.valuesInBlock(in, b); err == nil && !found {
-			value, found = kept.of[name]
-		}
-	}
-	return value, found && err == nil, err
-}
-
-// soughtAttributes are all that attribute is asked for.
-var soughtAttributes = [...]string{"system.data", "c"}
-
-// attributeValues are what is kept of a block of attributes: many inodes may share it, and each asks.
-type attributeValues struct {
-	once sync.Once
-	err  error
-	of   map[string][]byte
-}
-
-// valuesInBlock reads a block of attributes, or remembers it.
-func (w *worker) valuesInBlock(in *inode, b uint64) (*attributeValues, error) {
-	c := w.c
-	c.attributes.mu.Lock()
-	if c.attributes.values == nil {
-		c.attributes.values = map[uint64]*attributeValues{}
-	}
-	kept := c.attributes.values[b]
-	if kept == nil {
-		kept = &attributeValues{}
-		c.attributes.values[b] = kept
-	}
-	c.attributes.mu.Unlock()
-	kept.once.Do(func() {
-		kept.err = w.blockList(in, b, func(e attributeEntry, v []byte) error {
-			for _, name := range soughtAttributes {
-				if _, found := kept.of[name]; !found && fullNameIs(e, name) {
-					if kept.of == nil {
-						kept.of = map[string][]byte{}
-					}
-					kept.of[name] = bytes.Clone(v)
-				}
-			}
-			return nil
-		})
-	})
-	return kept, kept.err
 }
 
 // fullNameIs compares as strings are compared in C: a NUL ends a name.
@@ -263,11 +204,7 @@ func (w *worker) referred(e attributeEntry) (*inode, error) {
 	if w.otherRaw == nil {
 		w.otherRaw = make([]byte, w.c.sb.inodeSize)
 	}
-	err := w.c.readInode(e.inode(), &w.other, w.otherRaw)
-	if errors.Is(err, errNoInode) {
-		err = badAttributes("inode %d cannot be read", e.inode())
-	}
-	return &w.other, err
+	return &w.other, w.c.readInode(e.inode(), &w.other, w.otherRaw)
 }
 
 // hashOK compares the hash of an attribute, wherever its value is.

@@ -14,7 +14,7 @@ import (
 type attributeBlocks struct {
 	mu     sync.Mutex
 	list   map[uint64]*attributeBlock
-	values map[uint64]*attributeValues
+	values map[uint64]*blockValues
 }
 
 // attributeBlock is one of them.
@@ -24,7 +24,7 @@ type attributeBlock struct {
 	refs     uint32    // inodes that have it
 	refcount uint32    // h_refcount
 	sumBad   bool
-	problems []string
+	problems problemList
 	use      eaUse
 }
 
@@ -118,10 +118,10 @@ func (w *worker) judgeAttributeBlock(in *inode, b uint64, a *attributeBlock) {
 	blocks := header.u32()
 	a.sumBad = !c.sb.attributeSumOK(b, block)
 	if magic != attributeMagic {
-		a.problems = append(a.problems, "it does not start like one")
+		a.problems.add("it does not start like one")
 	}
 	if blocks != 1 {
-		a.problems = append(a.problems, "h_blocks is not 1")
+		a.problems.add("h_blocks is not 1")
 	}
 	use, problems := w.checkBlockList(in, block)
 	a.use, a.problems = use, append(a.problems, problems...)
@@ -143,6 +143,7 @@ func (c *checker) finishXattrs() {
 			c.report(CodeXattrRefs, Object{Block, b}, "the block of attributes belongs to %d inodes, and says %d", a.refs, a.refcount)
 		}
 	}
+	c.attributes.list, c.attributes.values = nil, nil // nobody asks any more
 	c.finishEaInodes()
 	c.finishFeatures()
 }

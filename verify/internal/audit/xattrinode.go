@@ -24,6 +24,9 @@ type eaInode struct {
 }
 
 func (c *checker) addEaInode(in *inode, odd []oddity) {
+	if c.resolving != nil {
+		return
+	}
 	x := eaInode{ino: in.ino, refs: wide(uint32(in.Version), in.Ctime), old: in.Ctime == in.Atime, odd: slices.Clone(odd)}
 	c.ea.mu.Lock()
 	defer c.ea.mu.Unlock()
@@ -33,12 +36,12 @@ func (c *checker) addEaInode(in *inode, odd []oddity) {
 // countReferences notes which inodes a list refers to, as far as it can be read.
 func (w *worker) countReferences(list []byte) {
 	c := w.c
-	for len(list) >= attributeEntrySize {
+	for len(list) >= attributeEntrySize && c.resolving == nil {
 		e := attributeEntry(list)
 		if e.ends() || e.length() >= len(list) {
 			return
 		}
-		if ino := e.inode(); ino != 0 {
+		if ino := e.inode(); c.sb.validInode(ino) { // others do not count, and there are more of them than inodes
 			c.ea.mu.Lock()
 			if c.ea.refs == nil {
 				c.ea.refs = map[uint32]uint64{}

@@ -2,7 +2,10 @@ package audit
 
 // This file judges lists of extended attributes: that entries and values fit in, lie apart, and have the right hash.
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // eaUse is what attributes use elsewhere: in a block, and in inodes of their own. The latter is charged to who has the attribute.
 type eaUse struct {
@@ -100,43 +103,55 @@ func (w *worker) scanInodeAttributes(in *inode, area []byte) (use eaUse, problem
 	return use, ""
 }
 
+// problemList is what is wrong with a block, each problem once: a block has room for thousands of entries that are all wrong.
+type problemList []string
+
+// maxProblems bounds it.
+const maxProblems = 16
+
+func (p *problemList) add(what string) {
+	if len(*p) < maxProblems && !slices.Contains(*p, what) {
+		*p = append(*p, what)
+	}
+}
+
 // checkBlockList judges the list of a block of attributes: e2fsck goes on after some faults.
-func (w *worker) checkBlockList(in *inode, block []byte) (use eaUse, problems []string) {
+func (w *worker) checkBlockList(in *inode, block []byte) (use eaUse, problems problemList) {
 	w.places.reset(len(block))
 	w.places.take(0, attributeHeader)
 	at := attributeHeader
 	for at < len(block) && binary.LittleEndian.Uint32(block[at:]) != 0 {
 		e := attributeEntry(block[at:])
 		if at+attributeEntrySize > len(block) || !w.places.take(at, e.length()) {
-			problems = append(problems, overlaps)
+			problems.add(overlaps)
 			break
 		}
 		if e.index() == 0 {
-			problems = append(problems, "a name of no kind")
+			problems.add("a name of no kind")
 			break
 		}
 		if e.inode() == 0 {
 			if e.size() > attributeMaxSize || e.offset()+int(e.size()) > len(block) {
-				problems = append(problems, "a value that does not fit in")
+				problems.add("a value that does not fit in")
 				break
 			}
 			if e.size() > 0 && !w.places.take(e.offset(), e.valueRoom()) {
-				problems = append(problems, overlaps)
+				problems.add(overlaps)
 			}
 			if ok, _ := w.hashOK(in, e, block); !ok {
-				problems = append(problems, "a hash that is wrong")
+				problems.add("a hash that is wrong")
 			}
 		} else {
 			more, bad := w.checkValueInode(in, e)
 			if bad != "" {
-				problems = append(problems, bad)
+				problems.add(bad)
 			}
 			use.add(more)
 		}
 		at += e.length()
 	}
 	if !w.places.take(at, 4) {
-		problems = append(problems, "no room for the end of the list")
+		problems.add("no room for the end of the list")
 	}
 	return use, problems
 }
