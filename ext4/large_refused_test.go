@@ -91,7 +91,7 @@ func TestAFailingWriteOfALargeUpdateLeavesAllOrNothing(t *testing.T) {
 	for _, p := range []testimage.Profile{testimage.ProfileNamed("nixos-1k"), changed("no-checksums-1k", "^extent"), changed("nixos-1k", "meta_bg ^resize_inode")} {
 		o := testimage.Options{Profile: p, Size: 16 << 20}
 		if bytes.Contains([]byte(p.Features), []byte("meta_bg")) {
-			o.BlocksPerGroup, o.Size = 256, 24<<20 // so that the journal's map has nodes
+			o.BlocksPerGroup, o.Size = 256, 24<<20 // many groups, so that what changes of them is much of the log
 		}
 		t.Run(p.Features, func(t *testing.T) {
 			t.Parallel()

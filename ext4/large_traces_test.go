@@ -158,3 +158,29 @@ func TestAFailedUpdateLeavesNoSecretInTheLog(t *testing.T) {
 		})
 	}
 }
+
+// The transactions that take the blocks back have a copy of what lies beside the journal's inode: inode 12 in blocks of 4 KiB.
+func TestTheLastStepsOfALargeUpdateLeaveNoSecretInTheLog(t *testing.T) {
+	t.Parallel()
+	p := changed("nixos-4k", "inline_data")
+	p.InodeSize = 256
+	const n = 1150 * 16
+	path := scatteredOf(t, testimage.Options{Profile: p, Size: 48 << 20}, n, func(int) int { return 0 })
+	mustUpdate(t, openImage(t, path), func(tx *Tx) error { return tx.Remove("kept") })
+	r := newRecorder(t, path)
+	fsys := must(Open(r))
+	mustUpdate(t, fsys, func(tx *Tx) error {
+		for i := 0; i < n; i += 16 {
+			if err := tx.Chmod(scatteredName(i), 0o600); err != nil {
+				return err
+			}
+		}
+		return tx.WriteFile("secret", strings.NewReader(secretFor(1)), Attr{Mode: 0o600})
+	})
+	if loc := must(fsys.view.locate("secret", true)); loc.node.ino > 16 || len(r.syncs) <= 5 {
+		t.Fatalf("inode %d, syncs %v", loc.node.ino, r.syncs)
+	}
+	if got := bytes.Count(r.now, []byte(secretFor(1))); got != 1 {
+		t.Errorf("the secret is in the image %d times", got)
+	}
+}
