@@ -14,10 +14,16 @@ import (
 // fragmented is scattered, and of what is free k pieces are one block, or one cluster, each.
 func fragmented(t *testing.T, o testimage.Options, n, k int) string {
 	t.Helper()
+	return inPieces(t, o, n, k, 1)
+}
+
+// inPieces is fragmented in pieces of so many clusters.
+func inPieces(t *testing.T, o testimage.Options, n, k int, clusters int64) string {
+	t.Helper()
 	o.Inodes = n + n/4 + 2*k + 300
 	path := scattered(t, o, n)
 	fsys := openImage(t, path)
-	piece := int64(fsys.view.blockSize) * int64(fsys.view.clusterBlocks)
+	piece := clusters * int64(fsys.view.blockSize) * int64(fsys.view.clusterBlocks)
 	mustUpdate(t, fsys, func(tx *Tx) error {
 		err := tx.Mkdir("pieces", Attr{Mode: 0o755})
 		for i := range 2 * k {
@@ -130,4 +136,36 @@ func TestALargeUpdateWhoseLogIsInTooManyPiecesIsRefused(t *testing.T) {
 	mustUpdate(t, fsys, onlyModes(1300, 0o600)) // which takes fewer
 	writeImage(t, path, r.now)
 	testimage.Fsck(t, path, 0)
+}
+
+// Room for the zeros that clear what is freed is no reason to refuse an update that has its own: not even where there is room for the
+// zeros, but not for the nodes that come with it.
+func TestAnUpdateThatFitsIsNotRefusedWhereThereIsMoreSpace(t *testing.T) {
+	t.Parallel()
+	const n = 1300
+	o := testimage.Options{Profile: changed("nixos-1k", "meta_bg ^resize_inode"), BlocksPerGroup: 256, Size: 24 << 20}
+	path := inPieces(t, o, n, 230, 2)
+	r := newRecorder(t, path)
+	change := func(tx *Tx) error { return errors.Join(onlyModes(n-200, 0o600)(tx), removed(n-200, n)(tx)) }
+	fits := 0
+	for i, refused := 0, 0; refused < 15; i++ {
+		fsys := must(Open(r))
+		free := fsys.Info().FreeBlocks
+		err := fsys.Update(change, Rehearse())
+		switch full := (*NoSpaceError)(nil); {
+		case err == nil && refused == 0:
+			fits++
+		case errors.As(err, &full):
+			refused++
+			if short := full.Needed - full.Free; short < 1 || short > uint64(refused) {
+				t.Errorf("%d blocks are free, and %d more did: %v", free, refused, err)
+			}
+		default:
+			t.Fatalf("%d blocks are free: %v, when more were it was refused", free, err)
+		}
+		mustUpdate(t, fsys, func(tx *Tx) error { return tx.WriteFile(fmt.Sprint("filling ", i), zeros(1000), Attr{Mode: 0o644}) }, WithoutJournal())
+	}
+	if fits < 130 {
+		t.Errorf("it fitted %d times: there was never room for the zeros", fits)
+	}
 }
