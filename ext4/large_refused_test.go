@@ -32,9 +32,11 @@ func onlyFree(t *testing.T, path string, left uint64) uint64 {
 	return fsys.Info().FreeBlocks
 }
 
-func onlyModes(n int, mode fs.FileMode) func(tx *Tx) error {
+func onlyModes(n int, mode fs.FileMode) func(tx *Tx) error { return modesFrom(0, n, mode) }
+
+func modesFrom(first, n int, mode fs.FileMode) func(tx *Tx) error {
 	return func(tx *Tx) error {
-		for i := range n {
+		for i := first; i < n; i++ {
 			if err := tx.Chmod(scatteredName(i), mode); err != nil {
 				return err
 			}
