@@ -50,25 +50,6 @@ func TestWhatTheLogIsLentAndDoesNotUseIsCleared(t *testing.T) {
 	}
 }
 
-// The journal's inode says how long its file is only when the tables say where: of a map that is longer than they have, e2fsck finds no log.
-func TestTheJournalsInodeIsTheLastToBeWritten(t *testing.T) {
-	t.Parallel()
-	for _, profile := range []testimage.Profile{changed("no-checksums-1k", "^extent"), testimage.ProfileNamed("nixos-1k")} {
-		path := scattered(t, testimage.Options{Profile: profile, Size: 12 << 20}, 1150)
-		r := newRecorder(t, path)
-		mustUpdate(t, must(Open(r)), onlyModes(1150, 0o600))
-		for at := r.syncs[1]; at < r.syncs[3]; at++ {
-			before := r.durable(at)
-			for _, by := range []string{"kernel", "e2fsck -p", "we"} {
-				writeImage(t, path, r.image(at+1, func(i int) bool { return i < before || i == at }))
-				if err := judged(path, by); err != nil {
-					t.Errorf("%s: cut with write %d of those after %d, then %s: %v", profile.Features, at, before, by, err)
-				}
-			}
-		}
-	}
-}
-
 // Where the log is lent blocks it is lent some for the zeros as well: who replays it clears what was removed.
 func TestALargeUpdateThatIsReplayedClearsWhatItRemoved(t *testing.T) {
 	t.Parallel()
