@@ -50,6 +50,27 @@ func TestWhatTheLogIsLentAndDoesNotUseIsCleared(t *testing.T) {
 	}
 }
 
+// The journal's inode says how long its file is only when, and as long as, the tables say where the blocks are. Of a file whose tables have less
+// e2fsck takes no log: it makes another journal, and what the log had is lost.
+func TestTheJournalsInodeIsNeverAheadOfItsTables(t *testing.T) {
+	t.Parallel()
+	path := scattered(t, testimage.Options{Profile: changed("no-checksums-1k", "^extent"), Size: 12 << 20}, 1150)
+	r := newRecorder(t, path)
+	mustUpdate(t, must(Open(r)), onlyModes(1150, 0o600))
+	if len(r.syncs) != 17 {
+		t.Fatalf("syncs %v", r.syncs)
+	}
+	for _, k := range []int{2, 3, 13, 14} { // the writes home of the first transaction and of the last
+		from, end := r.syncs[k-1], r.syncs[k]
+		for at := from; at < end; at++ {
+			writeImage(t, path, r.image(end, func(i int) bool { return i != at }))
+			if err := judged(path, "e2fsck -p"); err != nil {
+				t.Errorf("cut with all of writes %d to %d but %d: %v", from, end, at, err)
+			}
+		}
+	}
+}
+
 // Where the log is lent blocks it is lent some for the zeros as well: who replays it clears what was removed.
 func TestALargeUpdateThatIsReplayedClearsWhatItRemoved(t *testing.T) {
 	t.Parallel()

@@ -90,6 +90,13 @@ func TestALargeUpdateWhoseLogIsInManyPieces(t *testing.T) {
 			mustUpdate(t, openImage(t, path), fewChanges(c.n), WithoutJournal())
 			sameButTheLog(t, imageOf(t, path), bytes.Clone(r.now))
 
+			// One that fails before its commit leaves what there was.
+			failing := &recorder{old: r.old, now: bytes.Clone(r.old), failAt: r.syncs[6] - 1}
+			if err := must(Open(failing)).Update(fewChanges(c.n)); !errors.Is(err, errCut) {
+				t.Errorf("the last write before the commit fails: %v", err)
+			}
+			sameButTheLog(t, bytes.Clone(r.old), failing.now)
+
 			// Whoever replays a transaction but the last finds the log through nodes that are still nobody else's.
 			most := 0
 			for i, at := range r.syncs {

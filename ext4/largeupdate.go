@@ -255,8 +255,16 @@ func (c *chain) takeBack(tx *Tx, parked *journalMap, grown journalMap, sb format
 	for _, r := range p.log {
 		nodes[r.start] = true
 	}
+	tables := map[FSBlock]bool{} // that were there: they lose their numbers after the inode says that the file ends before
+	if parked == nil {
+		for _, n := range grown.nodes {
+			tables[n.Block] = !n.Fresh
+		}
+	}
 	for _, change := range back {
 		switch {
+		case tables[change.Block]:
+			p.last = append(p.last, change)
 		case !nodes[change.Block]:
 			p.meta = append(p.meta, change)
 		case parked == nil:
