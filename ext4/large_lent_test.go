@@ -63,9 +63,11 @@ func TestTheJournalsInodeIsNeverAheadOfItsTables(t *testing.T) {
 	for _, k := range []int{2, 3, 13, 14} { // the writes home of the first transaction and of the last
 		from, end := r.syncs[k-1], r.syncs[k]
 		for at := from; at < end; at++ {
-			writeImage(t, path, r.image(end, func(i int) bool { return i != at }))
-			if err := judged(path, "e2fsck -p"); err != nil {
-				t.Errorf("cut with all of writes %d to %d but %d: %v", from, end, at, err)
+			for _, alone := range []bool{false, true} {
+				writeImage(t, path, r.image(end, func(i int) bool { return i < from || (i == at) == alone }))
+				if err := judged(path, "e2fsck -p"); err != nil {
+					t.Errorf("cut with write %d of %d to %d missing, or alone (%v): %v", at, from, end, alone, err)
+				}
 			}
 		}
 	}
