@@ -40,7 +40,7 @@ func (fsys *FS) commit(tx *Tx, o updateOptions) error {
 		return errNoJournal
 	}
 	var log []blockRun
-	if j != nil && tx.erasing {
+	if j != nil && (tx.erasing || j.lent()) {
 		if log, err = fsys.view.logRuns(j); err != nil {
 			return err
 		}
@@ -180,6 +180,7 @@ type writer struct {
 	dev       Device
 	blockSize int
 	touched   bool // something that the file system refers to has been written
+	committed bool // a transaction of the journal, durably
 }
 
 // writeAll is for a copy that nobody uses yet: everything, then one sync.

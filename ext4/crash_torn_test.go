@@ -1,6 +1,7 @@
 package ext4
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -80,6 +81,9 @@ func judged(path, by string) error {
 	var exit *exec.ExitError
 	if by == "e2fsck -p" && errors.As(err, &exit) && exit.ExitCode() == 1 {
 		err = nil // something was corrected, and all is well
+	}
+	if bytes.Contains(out, []byte("journal has been deleted")) { // with what was in it
+		err = errors.New("the journal was not found")
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", by, err, out)

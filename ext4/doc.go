@@ -41,9 +41,9 @@
 // was freed; sync; empty the log; sync; clear the mark; sync. A cut anywhere leaves all of it, which the kernel or e2fsck
 // completes from the log, or nothing. Blocks that were free are not in the transaction, so thousands of new files fit into a small
 // journal. What does not fit into its log is one transaction all the same: others before and after it lend the journal free blocks for
-// that time (largeupdate.go). It is refused, before anything is written, where there are too few of them. A cut may leave a journal that is
-// larger than it was. A file system without a journal has no
-// such protection: data first, then metadata. With WithoutJournal everything is written at once: for copies.
+// that time (largeupdate.go). It is refused, before anything is written, where there are too few of them, or they lie in too many pieces.
+// A cut may leave a journal that is larger than it was. A recovery clears the log, which may have what never came to be. A file system
+// without a journal has no such protection: data first, then metadata. With WithoutJournal everything is written at once: for copies.
 //
 // # Reading order
 //

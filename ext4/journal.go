@@ -16,7 +16,8 @@ import (
 // journal is the file system's own log and where its blocks are.
 type journal struct {
 	*jbd2.Journal
-	runs []run // of the journal's file
+	runs []run  // of the journal's file
+	size uint64 // of the file, in blocks
 	log  [][]byte
 	end  []byte // the commit block
 }
@@ -58,7 +59,7 @@ func (v *view) findJournal() (*journal, node, error) {
 	if n.Size()%uint64(v.blockSize) != 0 || n.Size()/uint64(v.blockSize) > uint64(v.blocks) {
 		return nil, n, corruptf("journal: inode %d has %d bytes", ino, n.Size())
 	}
-	j := &journal{}
+	j := &journal{size: n.Size() / uint64(v.blockSize)}
 	first, err := v.lookup(n, 0)
 	if err != nil {
 		return nil, n, fmt.Errorf("journal: %w", err)
@@ -70,7 +71,7 @@ func (v *view) findJournal() (*journal, node, error) {
 	if err != nil {
 		return nil, n, fmt.Errorf("journal: %w", err)
 	}
-	if j.Journal, err = jbd2.Parse(block, n.Size()/uint64(v.blockSize), v.blocks > 1<<32); err != nil {
+	if j.Journal, err = jbd2.Parse(block, j.size, v.blocks > 1<<32); err != nil {
 		if errors.Is(err, jbd2.ErrUnknown) {
 			return nil, n, unsupportedf("journal: inode %d: %w", ino, err)
 		}
@@ -156,6 +157,9 @@ func (j *journal) place(at uint32) (FSBlock, error) {
 	return j.runs[i].start + FSBlock(at-uint32(j.runs[i].block)), nil
 }
 
+// used is where the transaction is in the log.
+func (j *journal) used() []blockRun { return j.between(j.First, j.First+uint32(len(j.log))+1) }
+
 func (j *journal) write(w *writer, at uint32, data []byte) error {
 	b, err := j.place(at)
 	if err != nil {
@@ -188,7 +192,7 @@ func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 		return err
 	}
 	if err := w.prepareLog(j, super); err != nil {
-		return w.giveUp(err, p, super)
+		return w.giveUp(err, p, j, super)
 	}
 	w.touched = true
 	if err := j.write(w, j.First+uint32(len(j.log)), j.end); err != nil {
@@ -200,6 +204,7 @@ func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 	if err := w.sync(); err != nil {
 		return err
 	}
+	w.committed = true
 	if err := w.writeHome(p); err != nil {
 		return err
 	}
@@ -239,7 +244,7 @@ func (w *writer) prepareLog(j *journal, super superblocks) error {
 }
 
 // giveUp takes back what a commit has written that did not come as far as its commit block: the file system is as it was.
-func (w *writer) giveUp(err error, p plan, super superblocks) error {
+func (w *writer) giveUp(err error, p plan, j *journal, super superblocks) error {
 	errs := []error{err}
 	if undo := w.write(super.at, super.old); undo != nil {
 		w.touched = true
@@ -247,6 +252,9 @@ func (w *writer) giveUp(err error, p plan, super superblocks) error {
 	}
 	if undo := w.clearFree(p); undo != nil {
 		errs = append(errs, undo)
+	}
+	if undo := w.scrub(j.used()); undo != nil {
+		errs = append(errs, fmt.Errorf("the journal's log could not be cleared: %w", undo))
 	}
 	return errors.Join(errs...)
 }

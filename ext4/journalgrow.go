@@ -182,12 +182,12 @@ func (g *growth) taken() ([]blockRun, error) {
 	return list, nil
 }
 
-// journalMap is the journal's inode in one of its states, with what leads from one to the next: blocks of its map, which clusters are
-// taken and which are free again.
+// journalMap is the journal's inode in one of its states, with what leads to it from the one before: blocks of its map, and which
+// clusters are taken.
 type journalMap struct {
-	inode       []byte
-	nodes       []blocks.Change
-	taken, free []blockRun
+	inode []byte
+	nodes []blocks.Change
+	taken []blockRun
 }
 
 // mapOf is the journal's inode as a transaction has it, and the blocks of its map that it has changed.
@@ -219,15 +219,10 @@ func (m journalMap) newNodes() []blockRun {
 
 // withMap gives the journal another map.
 func (tx *Tx) withMap(m journalMap) error {
-	for _, change := range []struct {
-		runs []blockRun
-		use  bool
-	}{{m.free, false}, {m.taken, true}} {
-		for _, r := range change.runs {
-			g, first := tx.clusterOf(r.start)
-			if err := tx.setClusters(g, first, r.count/tx.clusterBlocks, change.use); err != nil {
-				return err
-			}
+	for _, r := range m.taken {
+		g, first := tx.clusterOf(r.start)
+		if err := tx.setClusters(g, first, r.count/tx.clusterBlocks, true); err != nil {
+			return err
 		}
 	}
 	n, err := tx.editRaw(format.JournalIno)
@@ -260,8 +255,10 @@ func (g *growth) grown() (journalMap, error) {
 }
 
 // parked is the journal when it has given up what it got, and still has it: unwritten, behind the file's end. Its nodes are others than
-// those of grown. With indirect blocks there is no such state, see largeUpdate.
-func (g *growth) parked(grown journalMap, update *Tx) (*journalMap, error) {
+// those of grown, because a block that is written in part would lead to the log no more. And those of grown are not free: they are
+// among what is parked, since whoever replays this has the inode that grown made in memory, and finds the log through them. With
+// indirect blocks there is no such state, see largeUpdate.
+func (g *growth) parked(grown journalMap, update *Tx, need int) (*journalMap, error) {
 	if !g.n.flag(format.InodeExtents) || g.has == g.had {
 		return nil, nil
 	}
@@ -277,32 +274,69 @@ func (g *growth) parked(grown journalMap, update *Tx) (*journalMap, error) {
 	if err != nil {
 		return nil, err
 	}
-	var free []blockRun
+	list := tree.extents
+	for i := range list {
+		list[i].Unwritten = uint64(list[i].Block) >= g.had
+	}
 	for _, r := range grown.newNodes() {
-		if err := tx.freeMeta(n, r.start); err != nil {
-			return nil, err
+		last := &list[len(list)-1]
+		e := format.Extent{
+			Block: FileBlock(tx.roundedToClusters(uint64(last.Block) + uint64(last.Len))), Len: tx.clusterBlocks, Start: r.start, Unwritten: true,
 		}
-		free = append(free, blockRun{r.start, tx.clusterBlocks})
+		if joined, ok := join(*last, e); ok {
+			*last = joined
+			continue
+		}
+		list = append(list, e)
+	}
+	if err := tx.flatEnough(list, need); err != nil {
+		return nil, err
 	}
 	format.ExtentNode(n.IBlock()).Init(0)
-	for _, e := range tree.extents {
-		e.Unwritten = uint64(e.Block) >= g.had
+	for _, e := range list {
 		edge, err := tx.rightEdge(n)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = tx.appendExtent(n, edge, e)
 		}
-		if err := tx.appendExtent(n, edge, e); err != nil {
+		if errors.Is(err, ErrNoSpace) {
+			got := (g.sb.FreeBlocks() - tx.sb.FreeBlocks()) / uint64(tx.clusterBlocks)
+			return nil, &NoSpaceError{Resource: journalBlocks, Needed: uint64(need + tx.nodesFor(len(list))), Free: uint64(need) + got}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	n.SetSize(g.had * uint64(g.blockSize))
 	tx.seal(n)
 	m, err := tx.mapOf(n)
-	m.free = free
 	for _, r := range m.newNodes() {
 		m.taken = append(m.taken, blockRun{r.start, tx.clusterBlocks})
 	}
 	return &m, err
+}
+
+// flatEnough refuses what needs more than one level of nodes. Below the root e2fsck allows no node that begins behind the file's end:
+// on what a cut left it would stop, and ask.
+func (v *view) flatEnough(list []format.Extent, need int) error {
+	most := format.ExtentCapacity(format.IBlockSize) * format.ExtentCapacity(v.blockSize)
+	if len(list) <= most {
+		return nil
+	}
+	over := uint64(0)
+	for _, e := range list[most:] {
+		over += uint64(e.Len)
+	}
+	return &NoSpaceError{Resource: journalBlocks, Needed: uint64(need), Free: uint64(need) - min(over, uint64(need))}
+}
+
+// nodesFor is how many nodes a tree of so many extents has, beside its root.
+func (v *view) nodesFor(extents int) int {
+	count, perNode := 0, format.ExtentCapacity(v.blockSize)
+	for extents > format.ExtentCapacity(format.IBlockSize) {
+		extents = (extents + perNode - 1) / perNode
+		count += extents
+	}
+	return count
 }
 
 // onTop is a transaction over what this one, which is sealed, has made of the file system.

@@ -88,6 +88,12 @@ func TestACutOfALargeUpdateLeavesAllOrNothing(t *testing.T) {
 // cutLarge cuts a recording in each of its syncs, after it, and somewhere before it.
 func cutLarge(t *testing.T, r *recorder, path string, outcomes map[string]map[string]testimage.Node, who ...string) {
 	t.Helper()
+	cutAtSyncs(t, r, path, outcomes, 4, who...)
+}
+
+// cutAtSyncs cuts it at each of its syncs in up to so many ways.
+func cutAtSyncs(t *testing.T, r *recorder, path string, outcomes map[string]map[string]testimage.Node, most int, who ...string) {
+	t.Helper()
 	if len(r.syncs) < 15 {
 		t.Fatalf("syncs %v: the log has room for it", r.syncs)
 	}
@@ -112,15 +118,25 @@ func cutLarge(t *testing.T, r *recorder, path string, outcomes map[string]map[st
 	}
 	before := 0
 	for i, n := range r.syncs {
-		try(fmt.Sprintf("cut in the sync after write %d", n), who[i%len(who)], r.tornSince(before, n, random))
+		ways := []func(){
+			func() {
+				try(fmt.Sprintf("cut in the sync after write %d", n), who[i%len(who)], r.tornSince(before, n, random))
+			},
+			func() { try(fmt.Sprintf("cut after write %d", n), who[(i+1)%len(who)], r.torn(n, random)) },
+		}
 		if n-before == 2 {
-			try(fmt.Sprintf("cut in the sync after write %d, of the one before the first sector", n), who[(i+1)%len(who)], r.tornBefore(n, 1))
+			ways = append(ways, func() {
+				try(fmt.Sprintf("cut in the sync after write %d, of the one before the first sector", n), who[(i+1)%len(who)], r.tornBefore(n, 1))
+			})
 		}
 		if n > before+1 {
 			at := before + 1 + random.IntN(n-before-1)
-			try(fmt.Sprintf("cut at write %d", at), who[(i+2)%len(who)], r.torn(at, random))
+			ways = append(ways, func() { try(fmt.Sprintf("cut at write %d", at), who[(i+2)%len(who)], r.torn(at, random)) })
 		}
-		try(fmt.Sprintf("cut after write %d", n), who[(i+1)%len(who)], r.torn(n, random))
+		random.Shuffle(len(ways), func(a, b int) { ways[a], ways[b] = ways[b], ways[a] })
+		for _, way := range ways[:min(most, len(ways))] {
+			way()
+		}
 		before = n
 	}
 	if seen["nothing"] == 0 || seen["all"] == 0 {

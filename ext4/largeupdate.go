@@ -28,8 +28,16 @@ import (
 // Whoever mounts replays a log with the journal's inode in memory as it was before. The kernel goes on with that inode: it does not
 // let a file have blocks that the inode has, up to its size. Taken back in one transaction, the blocks would be free in the bitmap and
 // forbidden to files, until it is mounted again: the first file that is given one would be an error of the file system. So they are
-// behind the inode's end, where nobody looks, before they are free. With indirect blocks e2fsck allows nothing there; but then
-// the inode in memory is only the numbers in i_block, and the tables that these name are zeros in the log: the kernel finds holes.
+// behind the inode's end, which is as far as the kernel forbids them, before they are free. With indirect blocks e2fsck allows nothing
+// there; but then the inode in memory is only the numbers in i_block, and the tables that these name are zeros in the log: the kernel
+// finds holes.
+//
+// It is also through that inode that such a kernel finds the blocks of its log from then on. An inode of more than four extents has
+// nodes, and with extents only the last transaction frees any: the inode in memory before it is that of the third, whose nodes lead
+// to the log's own blocks, too. A kernel that replays just this last transaction (the cut was between its commit and the write that
+// empties the log) works while it has the nodes in its cache; if it has dropped them and given their blocks to something else, its
+// journal stops with an error until the next mount. That is left as it is: the blocks are taken in the longest runs there are, so that
+// four extents mostly do.
 //
 // What each transaction writes is known before the first one begins, so nothing but the device can break it off. What the update
 // leaves is what it would have left in a log that was long enough.
@@ -49,19 +57,31 @@ type journaled struct {
 }
 
 // enlarge prepares an update that the log has no room for. p is what it would write in one step, super the block of the superblock
-// with it.
+// with it. The log has room for the zeros that clear what the update frees, too, if they are no more than the rest and there is space
+// for all that this takes.
 func (tx *Tx) enlarge(j *journal, p plan, super superblocks) (*largeUpdate, error) {
-	g, length, err := tx.growFor(j, p)
+	if freed := p.freed(); freed > 0 && freed <= uint64(len(p.meta)) {
+		if l, err := tx.lend(j, p, super, int(freed)); !errors.Is(err, ErrNoSpace) {
+			return l, err
+		}
+	}
+	return tx.lend(j, p, super, 0)
+}
+
+// lend is enlarge with room for so many zeros.
+func (tx *Tx) lend(j *journal, p plan, super superblocks, zeros int) (*largeUpdate, error) {
+	g, need, err := tx.growFor(j, p, zeros)
 	if err != nil {
 		return nil, err
 	}
+	length := uint32(j.LengthFor(need))
 	grown, err := g.grown()
 	if err != nil {
 		return nil, err
 	}
-	parked, err := g.parked(grown, tx)
+	parked, err := g.parked(grown, tx, need)
 	if err != nil {
-		return nil, g.cannotGrow(j, j.Needed(len(p.meta)), err)
+		return nil, err
 	}
 	over := tx.onTop() // the update, over the larger journal
 	if err := over.withMap(grown); err != nil {
@@ -91,30 +111,24 @@ func (tx *Tx) enlarge(j *journal, p plan, super superblocks) (*largeUpdate, erro
 		}
 		l.undo = undo.steps
 	}
+	if len(p.log) > 0 { // a copy of the journal's inode has those beside it, and what is in them
+		for i := l.update + 1; i < len(c.steps); i++ {
+			c.steps[i].p.log = append(c.steps[i].p.log, c.steps[i].j.used()...)
+		}
+	}
 	l.steps = c.steps
 	return l, nil
 }
 
-// growFor lets the journal have room for an update, and for the zeros that clear what it frees if they are no more than the rest and
-// there is space. length is what the log's will be.
-func (tx *Tx) growFor(j *journal, p plan) (g *growth, length uint32, err error) {
-	if freed := p.freed(); freed > 0 && freed <= uint64(len(p.meta)) {
-		if g, length, err = tx.growTo(j, p, int(freed)); !errors.Is(err, ErrNoSpace) {
-			return g, length, err
-		}
-	}
-	return tx.growTo(j, p, 0)
-}
-
-func (tx *Tx) growTo(j *journal, p plan, zeros int) (*growth, uint32, error) {
-	g, err := tx.newGrowth()
-	if err != nil {
-		return nil, 0, err
-	}
-	need := j.Needed(len(p.meta) + zeros)
+// growFor lets the journal have room for an update and so many zeros. need is how much of the log they take.
+func (tx *Tx) growFor(j *journal, p plan, zeros int) (g *growth, need int, err error) {
+	need = j.Needed(len(p.meta) + zeros)
 	for {
-		length := j.LengthFor(need)
-		if err := g.grow(length); err != nil {
+		// Each time from the beginning: what is taken at once lies in as few extents as can be.
+		if g, err = tx.newGrowth(); err != nil {
+			return nil, 0, err
+		}
+		if err := g.grow(j.LengthFor(need)); err != nil {
 			return nil, 0, g.cannotGrow(j, need, err)
 		}
 		inUse := 0
@@ -123,12 +137,12 @@ func (tx *Tx) growTo(j *journal, p plan, zeros int) (*growth, uint32, error) {
 				inUse++
 			}
 		}
-		if more := j.Needed(len(p.meta) + inUse + zeros); more > need {
-			need = more
-			continue
+		more := j.Needed(len(p.meta) + inUse + zeros)
+		if more <= need {
+			g.finish()
+			return g, need, nil
 		}
-		g.finish()
-		return g, uint32(length), nil
+		need = more
 	}
 }
 
@@ -223,9 +237,7 @@ func (c *chain) takeBack(tx *Tx, parked *journalMap, grown journalMap, sb format
 		if err := behind.withMap(*parked); err != nil {
 			return err
 		}
-		first := divide(behind.over.Changes())
-		first.log = p.log
-		if err := c.step(first, behind.sb); err != nil {
+		if err := c.step(divide(behind.over.Changes()), behind.sb); err != nil {
 			return err
 		}
 		more, err := behind.over.Reverted()
@@ -237,14 +249,22 @@ func (c *chain) takeBack(tx *Tx, parked *journalMap, grown journalMap, sb format
 				back = append(back, change)
 			}
 		}
-		p.log = parked.newNodes()
+		p.log = slices.Concat(p.log, parked.newNodes())
 	}
 	nodes := map[FSBlock]bool{}
-	for _, r := range slices.Concat(grown.newNodes(), p.log) {
+	for _, r := range p.log {
 		nodes[r.start] = true
+	}
+	tables := map[FSBlock]bool{} // that were there: they lose their numbers after the inode says that the file ends before
+	if parked == nil {
+		for _, n := range grown.nodes {
+			tables[n.Block] = !n.Fresh
+		}
 	}
 	for _, change := range back {
 		switch {
+		case tables[change.Block]:
+			p.last = append(p.last, change)
 		case !nodes[change.Block]:
 			p.meta = append(p.meta, change)
 		case parked == nil:
@@ -280,13 +300,19 @@ func (l *largeUpdate) write(w *writer) error {
 		case err == nil:
 			continue
 		case i > l.update:
-			err = fmt.Errorf("all of the update is there, but the journal still has the blocks that it was lent: %w", err)
-		case i == l.update && i > 0 && !one.touched:
+			err = fmt.Errorf("all of the update is there, but the journal may still have the blocks that it was lent: %w", err)
+		case one.committed && i == l.update:
+			err = fmt.Errorf("all of the update is there when the file system has been recovered, perhaps with a larger journal: %w", err)
+		case one.touched && i == l.update:
+			err = fmt.Errorf("all or nothing of the update is there when the file system has been recovered, perhaps with a larger journal: %w", err)
+		case one.touched:
+			err = fmt.Errorf("nothing of the update is there, but the journal may be larger now: %w", err)
+		case i == l.update:
 			undo := l.giveUp(w)
 			if undo == nil {
 				return err
 			}
-			err = fmt.Errorf("%w (and the journal still has the blocks that it was lent: %w)", err, undo)
+			err = fmt.Errorf("%w (and the journal may still have the blocks that it was lent: %w)", err, undo)
 		}
 		w.touched = one.touched || i > 0
 		return err
@@ -294,7 +320,8 @@ func (l *largeUpdate) write(w *writer) error {
 	return nil
 }
 
-// giveUp takes back what the journal was lent for an update that did not come as far as its commit.
+// giveUp takes back what the journal was lent for an update that did not come as far as its commit. What the log holds of it is
+// cleared even where the journal had these blocks before.
 func (l *largeUpdate) giveUp(w *writer) error {
 	one := writer{dev: w.dev, blockSize: w.blockSize}
 	if err := one.scrub(l.added); err != nil {

@@ -36,12 +36,22 @@ func (fsys *FS) writeRecovery(o updateOptions) error {
 		return nil
 	}
 	w := writer{dev: fsys.dev, blockSize: r.blockSize}
+	var log []blockRun
+	if r.marked {
+		j, _, err := fsys.view.readJournal()
+		if err == nil {
+			log, err = fsys.view.logRuns(j)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	var err error
 	switch {
 	case o.noJournal:
-		err = r.writeAtOnce(&w)
+		err = r.writeAtOnce(&w, log)
 	case r.marked:
-		err = r.write(&w, fsys.view)
+		err = r.write(&w, fsys.view, log)
 	default:
 		err = r.writeCleaned(&w, fsys.view, o)
 	}
@@ -65,8 +75,8 @@ func (fsys *FS) writeRecovery(o updateOptions) error {
 //	    let the log begin with it, without fast commits; sync
 //	    write its blocks home; sync
 //	empty the log; sync
-//	clear the mark; sync
-func (r *recovery) write(w *writer, v *view) error {
+//	clear the mark, and scrub the log; sync
+func (r *recovery) write(w *writer, v *view, log []blockRun) error {
 	var j *journal
 	changes := r.cleaning(true)
 	if len(r.cleaned) > 0 {
@@ -108,7 +118,11 @@ func (r *recovery) write(w *writer, v *view) error {
 			return err
 		}
 	}
+	r.log = nil // all of it is at its place, and no more to be read
 	if err := w.write(r.superAt, r.super); err != nil {
+		return err
+	}
+	if err := w.scrub(log); err != nil {
 		return err
 	}
 	return w.sync()
@@ -180,7 +194,7 @@ func (r *recovery) cleaning(marked bool) []blocks.Change {
 }
 
 // writeAtOnce is for a device that nobody uses before all is done.
-func (r *recovery) writeAtOnce(w *writer) error {
+func (r *recovery) writeAtOnce(w *writer, log []blockRun) error {
 	w.touched = true
 	if err := r.writeCopies(w); err != nil {
 		return err
@@ -191,9 +205,12 @@ func (r *recovery) writeAtOnce(w *writer) error {
 		}
 	}
 	if r.emptyJournal != nil {
-		return w.write(r.journalAt, r.emptyJournal)
+		if err := w.write(r.journalAt, r.emptyJournal); err != nil {
+			return err
+		}
 	}
-	return nil
+	r.log = nil
+	return w.scrub(log)
 }
 
 // writeCopies writes what the log has home, but for the superblock.

@@ -1,10 +1,13 @@
 package ext4
 
 // This file clears the journal's log: it has copies of blocks as they were, so what a file was replaced by or removed with would
-// still be there. Only a transaction that takes something away has the log read, and only what is not zeros is written.
+// still be there. Only a transaction that takes something away has the log read, and only what is not zeros is written. Where an update
+// or a recovery was cut off the log may have what should never have been there: recovery, which we write anyway, clears it, too, and so
+// does any update after somebody else's recovery, if the journal shows that there was a cut.
 
 import (
 	"fmt"
+	"math"
 
 	"boringboot/ext4/internal/format"
 )
@@ -12,7 +15,12 @@ import (
 // leavesTraces notes that the transaction takes away what was there before it.
 func (tx *Tx) leavesTraces() { tx.erasing = true }
 
-// logRuns is where the journal's blocks are but for the first, its superblock. Nothing in them counts while the log is empty.
+// lent tells whether the journal's file has more blocks than the journal: a cut left it those that it was lent (see largeUpdate), with
+// what the log had there.
+func (j *journal) lent() bool { return j.size > uint64(j.Length) }
+
+// logRuns is where the journal's blocks are but for the first, its superblock, up to the end of its file. Nothing in them counts while
+// the log is empty.
 func (v *view) logRuns(j *journal) ([]blockRun, error) {
 	n, err := v.inode(format.JournalIno)
 	if err != nil {
@@ -21,7 +29,19 @@ func (v *view) logRuns(j *journal) ([]blockRun, error) {
 	if err := j.mapUpTo(v, n, j.Length); err != nil {
 		return nil, err
 	}
-	return j.between(j.First, j.Length), nil
+	list := j.between(j.First, j.Length)
+	for at, end := uint64(j.Length), min(j.size, math.MaxUint32); at < end; {
+		r, err := v.lookup(n, FileBlock(at))
+		if err != nil {
+			return nil, fmt.Errorf("journal: %w", err)
+		}
+		count := min(uint64(r.count), end-at)
+		if r.start != 0 { // nobody needs to have mapped what the log does not reach
+			list = append(list, blockRun{r.start, uint32(count)})
+		}
+		at += count
+	}
+	return list, nil
 }
 
 // between is where some of the journal's blocks are, which are mapped.

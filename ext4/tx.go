@@ -111,6 +111,11 @@ func (fsys *FS) Update(fn func(tx *Tx) error, opts ...UpdateOption) error {
 	if err := checkWritable(base.sb); err != nil {
 		return err
 	}
+	if fsys.recovery.pending { // somebody else's recovery clears the log, which fn would be read from
+		if err := fsys.checkUnchanged(); err != nil {
+			return err
+		}
+	}
 	if last := base.lastTime(); o.given && (o.time.Unix() < format.MinTime || o.time.Unix() > last) {
 		return errTime
 	}
