@@ -29,6 +29,7 @@ import (
 //	BORINGBOOT_EXT4_SEED=n     this sequence
 //	BORINGBOOT_EXT4_ROUNDS=n   so many sequences of each feature set
 //	BORINGBOOT_EXT4_ACTIONS=n  so many actions in each
+const defaultActions = 2000
 
 type featureSet struct {
 	name    string
@@ -118,7 +119,7 @@ func (f featureSet) image(t *testing.T, without []string, blockSize int) string 
 
 func TestTheKernelAndWeDoTheSame(t *testing.T) {
 	testimage.RequireRoot(t)
-	rounds, length := number(t, "BORINGBOOT_EXT4_ROUNDS", 1), number(t, "BORINGBOOT_EXT4_ACTIONS", 600)
+	rounds, length := number(t, "BORINGBOOT_EXT4_ROUNDS", 1), number(t, "BORINGBOOT_EXT4_ACTIONS", defaultActions)
 	seeds := rand.Uint64
 	if s := os.Getenv("BORINGBOOT_EXT4_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
@@ -188,7 +189,7 @@ func (d *difference) judge(t *testing.T, seed uint64, list []action) {
 		fmt.Fprintf(&b, "  %v\n", a)
 	}
 	t.Errorf("BORINGBOOT_EXT4_SEED=%d BORINGBOOT_EXT4_ACTIONS=%d: %.3000s\nor, with %d actions: %.3000s\n%.3000s",
-		seed, number(t, "BORINGBOOT_EXT4_ACTIONS", 600), fault, len(short), d.compare(t, short), b.String())
+		seed, number(t, "BORINGBOOT_EXT4_ACTIONS", defaultActions), fault, len(short), d.compare(t, short), b.String())
 }
 
 // compare does the actions on two copies and says where they differ.
