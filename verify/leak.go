@@ -43,38 +43,27 @@ func Leaks(ctx context.Context, d *Disk, structure *Structure, want []manifest.E
 		return nil, fmt.Errorf("leaks: %w", err)
 	}
 	l := &locator{d: d, structure: structure}
-	severity := map[string]string{}                   // of a secret, by the worst of its pieces that were found
 	told, seen := map[string]int{}, map[string]bool{} // places of a secret; a secret at a place
 	for _, h := range hits {
 		n := list[h.needle]
-		if severity[n.what] == "" || !n.doubtful {
-			severity[n.what] = leakSeverity(n)
-		}
 		message := fmt.Sprintf("%s is also %s", n.what, l.at(h.at))
 		if seen[message] {
 			continue // another piece of it
 		}
 		seen[message] = true
 		if told[n.what]++; told[n.what] <= maxLeaks {
-			findings = append(findings, Finding{Code: codeLeak, Severity: leakSeverity(n), Message: message})
+			findings = append(findings, Finding{Code: codeLeak, Severity: Error, Message: message})
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(told)) {
 		if count := told[what]; count > maxLeaks {
-			findings = append(findings, Finding{Code: codeLeak, Severity: severity[what], Message: fmt.Sprintf("%s is in %d more places", what, count-maxLeaks)})
+			findings = append(findings, Finding{Code: codeLeak, Severity: Error, Message: fmt.Sprintf("%s is in %d more places", what, count-maxLeaks)})
 		}
 	}
 	if more {
 		findings = append(findings, Finding{Code: codeLeak, Severity: Error, Message: "the search was ended: secrets are in more places than these"})
 	}
 	return findings, nil
-}
-
-func leakSeverity(n needle) string {
-	if n.doubtful {
-		return Warning
-	}
-	return Error
 }
 
 func inOwnFile(places map[string][]span, n needle, s span) bool {

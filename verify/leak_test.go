@@ -10,7 +10,6 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -196,38 +195,6 @@ func TestALongSecretIsFoundByAnyOfItsSectors(t *testing.T) {
 	}
 	found := leaks(t, d, want)
 	if len(found) != 1 || !strings.Contains(found[0].Message, "the content of /srv/absent is also outside all partitions, byte 2097152") {
-		t.Errorf("found %v", found)
-	}
-}
-
-// What a variable without a telling name holds may be what every image has.
-func TestAVariableThatMayBeNoSecretIsWarnedOf(t *testing.T) {
-	d, want, f := leakDisk(t)
-	env, err := netenv.Encode([]netenv.Var{{Name: "HOME_KEY_MGMT", Value: "wpa-eap"}, {Name: "HOME_PASSWORD", Value: "open sesame"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	want = append(want, manifest.Entry{Path: "/srv/absent.env", Kind: manifest.File, Role: manifest.Environment, Secret: true, Content: newContent(env)})
-	common := bytes.Repeat([]byte("key-mgmt=wpa-eap\n"), 3*maxHits)
-	if _, err := f.WriteAt(common, 1<<20); err != nil {
-		t.Fatal(err)
-	}
-	found := leaks(t, d, want)
-	if len(found) != maxLeaks+1 {
-		t.Errorf("%d findings: %v", len(found), found)
-	}
-	for _, x := range found {
-		if x.Code != codeLeak || x.Severity != Warning {
-			t.Errorf("found %v", x)
-		}
-	}
-	if _, err := f.WriteAt([]byte("open sesame"), 5<<20); err != nil {
-		t.Fatal(err)
-	}
-	found = leaks(t, d, want)
-	if !slices.ContainsFunc(found, func(x Finding) bool {
-		return x.Severity == Error && strings.Contains(x.Message, "HOME_PASSWORD of /srv/absent.env is also")
-	}) {
 		t.Errorf("found %v", found)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"boringboot/internal/manifest"
@@ -37,8 +36,6 @@ type needle struct {
 	what  string // for people, as "the private key of /var/lib/…": never the secret
 	bytes []byte
 	files []string // wanted paths whose content holds it
-	// doubtful says that it may be no secret: that it is anywhere else is a warning.
-	doubtful bool
 }
 
 // needles are the pieces of all wanted secrets, and findings about those that cannot be looked for.
@@ -97,13 +94,6 @@ func (m *needleMaker) add(what string, b []byte) {
 		}
 	}
 	m.list = append(m.list, needle{what: what, bytes: b})
-}
-
-// doubt makes what was added from the n-th needle on doubtful.
-func (m *needleMaker) doubt(n int) {
-	for i := n; i < len(m.list); i++ {
-		m.list[i].doubtful = true
-	}
 }
 
 // plain is a secret of which nothing else is known.
@@ -189,15 +179,8 @@ func armored(text []byte) (body []byte, positions []int) {
 	return body, positions
 }
 
-// namesSecret says whether a variable's name says that its value is a secret.
-func namesSecret(name string) bool {
-	name = strings.ToUpper(name)
-	return strings.HasSuffix(name, "KEY") || slices.ContainsFunc([]string{"PASS", "SECRET", "TOKEN"}, func(s string) bool { return strings.Contains(name, s) })
-}
-
 // environment is a file of variables: their values, as they are and as the file has them, and the key that a passphrase and a network's
-// name make. A name is no secret: it is sent to everybody around. Of a variable whose name says nothing the value may be anything, as
-// "wpa-eap" is, which every image has.
+// name make. A name is no secret: it is sent to everybody around.
 func (m *needleMaker) environment(e *manifest.Entry, content []byte) {
 	vars, err := netenv.Decode(content)
 	if err != nil {
@@ -213,7 +196,6 @@ func (m *needleMaker) environment(e *manifest.Entry, content []byte) {
 		case netenv.PSK:
 			psks = append(psks, v.Value)
 		}
-		before := len(m.list)
 		what := v.Name + " of " + e.Path
 		m.plain(e, what, []byte(v.Value))
 		for line := range strings.Lines(string(content)) {
@@ -222,9 +204,6 @@ func (m *needleMaker) environment(e *manifest.Entry, content []byte) {
 					m.add(what, []byte(written))
 				}
 			}
-		}
-		if netenv.KindOf(v.Name) == netenv.Plain && !namesSecret(v.Name) {
-			m.doubt(before)
 		}
 	}
 	const rounds, size = 4096, 32 // IEEE 802.11i, of a passphrase

@@ -18,7 +18,6 @@ import (
 const (
 	searchChunk = 1 << 20 // bytes that a worker looks at in one piece
 	maxHits     = 1000    // of one search: more say nothing new
-	maxDoubtful = 20      // of them, of one needle that may be no secret
 	prefix      = 4       // bytes of a needle by which it is looked up
 	filterBits  = 16
 )
@@ -73,11 +72,10 @@ func (s *searcher) search(ctx context.Context, disk io.ReaderAt, size int64, kno
 		return nil, false, nil
 	}
 	var (
-		next     atomic.Int64
-		mu       sync.Mutex
-		first    error
-		group    sync.WaitGroup
-		doubtful = map[int]int{} // hits of needles that may be no secrets
+		next  atomic.Int64
+		mu    sync.Mutex
+		first error
+		group sync.WaitGroup
 	)
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
@@ -110,11 +108,6 @@ func (s *searcher) search(ctx context.Context, disk io.ReaderAt, size int64, kno
 					}
 					mu.Lock()
 					defer mu.Unlock()
-					if s.needles[needle].doubtful {
-						if doubtful[needle]++; doubtful[needle] > maxDoubtful {
-							return
-						}
-					}
 					if more = more || len(hits) >= maxHits; !more {
 						hits = append(hits, hit{from + int64(at), needle})
 					}
