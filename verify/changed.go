@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -57,6 +58,11 @@ func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want 
 	return e.findings, nil
 }
 
+// partAt is the index of the partition that has a byte of the disk; −1: none.
+func (d *Disk) partAt(at int64) int {
+	return slices.IndexFunc(d.Parts, func(p Part) bool { return p.Start <= at && at < p.Start+p.Size })
+}
+
 // differences lists the blocks of the root in which the disks differ, and elsewhere where sectors that differ begin, one after the other.
 func differences(ctx context.Context, before, after *Disk, blockSize int64) (blocks []uint64, outside []int64, err error) {
 	const chunk, sector = 1 << 20, 512
@@ -101,7 +107,7 @@ func differences(ctx context.Context, before, after *Disk, blockSize int64) (blo
 					}
 					where := from + int64(at)
 					if where < root.Start || where >= root.Start+root.Size {
-						if where != last+sector {
+						if where != last+sector || after.partAt(where) != after.partAt(last) {
 							p.outside = append(p.outside, where)
 						}
 						last = where

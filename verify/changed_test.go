@@ -220,6 +220,18 @@ func TestWhatAWantedFileKeepsBesideItsContentIsNotExplained(t *testing.T) {
 	}
 }
 
+// What was changed on both sides of a partition's beginning is told of both.
+func TestAChangeAcrossABoundaryIsTwo(t *testing.T) {
+	p := changedPair(t)
+	for at := int64(8<<20 - 1024); at < 8<<20+1024; at += 512 {
+		testimage.FlipByte(t, p.path, at)
+	}
+	found := p.changes(t)
+	if len(found) != 2 || !strings.Contains(found[0].Message, "outside all partitions") || !strings.Contains(found[1].Message, "partition 1") {
+		t.Errorf("found %v", found)
+	}
+}
+
 func TestAnOriginalOfAnotherSizeIsOfNoUse(t *testing.T) {
 	p := changedPair(t)
 	p.before.Size -= 4096

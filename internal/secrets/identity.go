@@ -86,7 +86,7 @@ func decryptAge(mk *sopsage.MasterKey) (plaintext []byte, err error) {
 // checkCommands refuses an empty command, on which sops would panic. What begins with # is a comment to it.
 func checkCommands() error {
 	for _, name := range []string{sopsage.SopsAgeKeyCmdEnv, sopsage.SopsAgeSshPrivateKeyCmdEnv} {
-		v, set := os.LookupEnv(name)
+		v, set := lookupEnv(name)
 		if v = strings.TrimSpace(v); set && (v == "" || !strings.Contains(v, "\n") && v[0] == '#') {
 			return &lockedError{name + " is set but empty"}
 		}
@@ -105,7 +105,7 @@ type place struct {
 func places() []place {
 	var all []place
 	env := func(name string, look func(value string) string) {
-		v, set := os.LookupEnv(name)
+		v, set := lookupEnv(name)
 		if !set {
 			all = append(all, place{name: name, state: "not set"})
 			return

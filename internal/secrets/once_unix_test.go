@@ -110,3 +110,50 @@ func TestAnEmptyPipeIsSaidToBeEmpty(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// While a file is decrypted the variable names another pipe, which is for sops alone.
+func TestWhoLooksMeanwhileTakesNothing(t *testing.T) {
+	isolate(t)
+	id := newIdentity(t)
+	path := pipeOnce(t, id.String()+"\n")
+	t.Setenv("SOPS_AGE_KEY_FILE", path)
+	restore := feed()
+	for _, p := range places() {
+		if p.name == "SOPS_AGE_KEY_FILE" && p.state != "" {
+			t.Errorf("%s: %s", p.name, p.state)
+		}
+	}
+	got, err := os.ReadFile(os.Getenv("SOPS_AGE_KEY_FILE"))
+	if err != nil || string(got) != id.String()+"\n" {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	restore()
+	if os.Getenv("SOPS_AGE_KEY_FILE") != path {
+		t.Error("the variable was not put back")
+	}
+}
+
+// A pipe into which nobody writes keeps nobody from other files.
+func TestAPipeThatIsWaitedForBlocksNobodyElse(t *testing.T) {
+	isolate(t)
+	silent := filepath.Join(t.TempDir(), "silent")
+	if err := syscall.Mkfifo(silent, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan struct{})
+	go func() {
+		defer close(waiting)
+		readOnce(silent)
+	}()
+	id := newIdentity(t)
+	t.Setenv("SOPS_AGE_KEY_FILE", pipeOnce(t, id.String()+"\n"))
+	if got, err := DecryptAge(context.Background(), ageFile(t, "xyz", id.Recipient())); err != nil || string(got) != "xyz" {
+		t.Errorf("%q, %v", got, err)
+	}
+	w, err := os.OpenFile(silent, os.O_WRONLY, 0) // ends the wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	<-waiting
+}
