@@ -181,6 +181,7 @@ type writer struct {
 	blockSize int
 	touched   bool // something that the file system refers to has been written
 	committed bool // a transaction of the journal, durably
+	writes    int  // calls of write
 }
 
 // writeAll is for a copy that nobody uses yet: everything, then one sync.
@@ -249,6 +250,7 @@ func (w *writer) writeHome(p plan) error {
 }
 
 func (w *writer) write(b FSBlock, data []byte) error {
+	w.writes++
 	if _, err := w.dev.WriteAt(data, int64(b)*int64(w.blockSize)); err != nil {
 		return fmt.Errorf("write block %d: %w", b, err)
 	}

@@ -146,8 +146,8 @@ func TestACutAnywhereLeavesAllOrNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustUpdate(t, fsys, crashUpdate)
-			if len(r.syncs) != 5 || r.syncs[len(r.syncs)-1] != len(r.log) {
-				t.Errorf("syncs after writes %v of %d, want five, the last at the end", r.syncs, len(r.log))
+			if len(r.syncs) != 6 || r.syncs[len(r.syncs)-1] != len(r.log) {
+				t.Errorf("syncs after writes %v of %d, want six, the last at the end", r.syncs, len(r.log))
 			}
 			writeImage(t, path, r.now)
 			testimage.Fsck(t, path, 0)

@@ -174,18 +174,20 @@ func (j *journal) write(w *writer, at uint32, data []byte) error {
 //	write the commit block, and the journal's superblock that lets the log begin; sync: now the transaction is done
 //	write the blocks home and clear what was freed; sync; where the journal's own map changes, what has to follow it; sync
 //	empty the journal; sync
-//	clear the mark, and scrub the log if something was taken away; sync
+//	if something was taken away scrub the log; sync
+//	clear the mark; sync
 //
 // Only blocks that were in use are in the transaction: what was free before, the old state does not look at. So it is small even
 // for many files, and bounded by the bitmaps, inode tables and directories that were there.
 //
-// A mark with an empty log is nothing to recover, and without its commit block a transaction is not one.
+// A mark with an empty log is nothing to recover, and without its commit block a transaction is not one. While the log is scrubbed the
+// mark stays: where that is cut off, whoever opens the file system next with this package scrubs the rest.
 //
 // A device may write some of a block's sectors of 512 bytes and not others. What a mount reads before it replays the log changes in
 // one sector each: the superblock (SetChecksumLike), the journal's, a descriptor. So does the commit block, whose place is cleared
 // before: one that is there in part would be taken for damage.
 //
-// The last two syncs must not be made one: of a pair that is torn the mark may be cleared and the log still be there, and on
+// What empties the log and what clears the mark must not be made one: of a pair that is torn the mark may be cleared and the log still be there, and on
 // that "e2fsck -p" at boot stops and asks.
 func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 	if err := w.writeFree(p); err != nil {
@@ -219,10 +221,10 @@ func (w *writer) writeJournaled(p plan, j *journal, super superblocks) error {
 	if err := w.sync(); err != nil {
 		return err
 	}
-	if err := w.write(super.at, super.new); err != nil {
+	if err := w.scrubMarked(p.log); err != nil {
 		return err
 	}
-	if err := w.scrub(p.log); err != nil {
+	if err := w.write(super.at, super.new); err != nil {
 		return err
 	}
 	return w.sync()

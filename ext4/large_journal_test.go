@@ -63,7 +63,7 @@ func TestErrorsOfALargeUpdateSayWhatIsThere(t *testing.T) {
 		{whole.syncs[6] - 1, ""},
 		{whole.syncs[6], "all or nothing of the update is there when the file system has been recovered, perhaps with a larger journal: "},
 		{whole.syncs[7], "all of the update is there when the file system has been recovered, perhaps with a larger journal: "},
-		{whole.syncs[10], "all of the update is there, but the journal may still have the blocks that it was lent: "},
+		{whole.syncs[11], "all of the update is there, but the journal may still have the blocks that it was lent: "},
 		{len(whole.log) - 1, "all of the update is there, but the journal may still have the blocks that it was lent: "},
 	} {
 		r := &recorder{old: whole.old, now: bytes.Clone(whole.old), failAt: c.write}

@@ -119,6 +119,48 @@ func TestACutUpdateLeavesNoSecretInTheLog(t *testing.T) {
 	}
 }
 
+// After the commit whatever reaches the device, in whatever order, either needs recovery, which clears the log, or has it cleared. So it is
+// with a recovery that is cut off itself.
+func TestNoCutAfterTheCommitHidesALogWithSecrets(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	r := newRecorder(t, inlineFiles(t, n))
+	mustUpdate(t, must(Open(r)), secretFiles(n))
+	cuts := 0
+	var follow func(what string, r *recorder, first, depth int)
+	follow = func(what string, r *recorder, first, depth int) {
+		for k := first; k+1 < len(r.syncs); k++ {
+			from, end := r.syncs[k], r.syncs[k+1]
+			for i := from; i < end; i++ {
+				for name, keep := range map[string]func(w int) bool{
+					"alone":  func(w int) bool { return w < from || w == i },
+					"and on": func(w int) bool { return w < from || w >= i },
+					"up to":  func(w int) bool { return w <= i },
+				} {
+					what := fmt.Sprintf("%s, write %d %s of %v", what, i, name, r.syncs)
+					now := r.image(end, keep)
+					cut := &recorder{old: bytes.Clone(now), now: now, failAt: -1}
+					fsys := must(Open(cut))
+					cuts++
+					if fsys.Recovery() == nil {
+						onlyInFiles(t, what, fsys, n, cut.now)
+						continue
+					}
+					mustDo(t, fsys.Recover())
+					onlyInFiles(t, what+", recovered", fsys, n, cut.now)
+					if depth > 0 && name == "up to" {
+						follow(what, cut, 0, depth-1)
+					}
+				}
+			}
+		}
+	}
+	follow("update", r, 1, 1)
+	if cuts < 30 {
+		t.Errorf("%d cuts", cuts)
+	}
+}
+
 // An update that fails before its commit leaves nothing of what it has written: in the log, in the blocks that this was lent, and where
 // a cut had left it such blocks before.
 func TestAFailedUpdateLeavesNoSecretInTheLog(t *testing.T) {
@@ -151,7 +193,7 @@ func TestAFailedUpdateLeavesNoSecretInTheLog(t *testing.T) {
 			mustDo(t, recoverImage(path))
 			r := newRecorder(t, path)
 			mustUpdate(t, must(Open(r)), secretFiles(n))
-			if len(r.syncs) != 5 {
+			if len(r.syncs) != 6 {
 				t.Fatalf("syncs %v: the journal has been given blocks once more", r.syncs)
 			}
 			fails("a log that has blocks of a cut", r.old, r.syncs[0]/2, r.syncs[0]-1)

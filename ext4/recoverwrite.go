@@ -75,7 +75,8 @@ func (fsys *FS) writeRecovery(o updateOptions) error {
 //	    let the log begin with it, without fast commits; sync
 //	    write its blocks home; sync
 //	empty the log; sync
-//	clear the mark, and scrub the log; sync
+//	scrub the log; sync
+//	clear the mark; sync
 func (r *recovery) write(w *writer, v *view, log []blockRun) error {
 	var j *journal
 	changes := r.cleaning(true)
@@ -119,10 +120,10 @@ func (r *recovery) write(w *writer, v *view, log []blockRun) error {
 		}
 	}
 	r.log = nil // all of it is at its place, and no more to be read
-	if err := w.write(r.superAt, r.super); err != nil {
+	if err := w.scrubMarked(log); err != nil {
 		return err
 	}
-	if err := w.scrub(log); err != nil {
+	if err := w.write(r.superAt, r.super); err != nil {
 		return err
 	}
 	return w.sync()

@@ -56,6 +56,15 @@ func (j *journal) between(first, behind uint32) []blockRun {
 	return list
 }
 
+// scrubMarked scrubs the log durably, before the mark that recovery is needed is cleared: a scrub that is cut off is then not the last.
+func (w *writer) scrubMarked(log []blockRun) error {
+	before := w.writes
+	if err := w.scrub(log); err != nil || w.writes == before {
+		return err
+	}
+	return w.sync()
+}
+
 // scrub zeroes what is not zeros in runs of blocks. It does not sync.
 func (w *writer) scrub(runs []blockRun) error {
 	if len(runs) == 0 {
