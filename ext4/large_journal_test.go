@@ -1,5 +1,7 @@
 package ext4
 
+// This file has large updates in journals that mke2fs does not make, and what an error of one says.
+
 import (
 	"bytes"
 	"errors"

@@ -1,5 +1,7 @@
 package ext4
 
+// This file has large updates where free space is in pieces, so that the map of the journal has nodes.
+
 import (
 	"bytes"
 	"errors"

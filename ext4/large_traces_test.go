@@ -1,5 +1,7 @@
 package ext4
 
+// This file looks for what a large update, a cut or a failure leaves of secrets in the log.
+
 import (
 	"bytes"
 	"errors"

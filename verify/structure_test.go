@@ -1,5 +1,7 @@
 package verify
 
+// This file tests how the findings about the structure are summed up.
+
 import (
 	"context"
 	"os"

@@ -2,6 +2,8 @@
 
 package secrets
 
+// This file has identities come out of pipes.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package audit
 
+// This file opens file systems that say that they are larger than can be audited.
+
 import (
 	"context"
 	"encoding/binary"

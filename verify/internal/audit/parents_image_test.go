@@ -1,5 +1,7 @@
 package audit_test
 
+// This file audits an image in which a directory has many names.
+
 import (
 	"fmt"
 	"os"

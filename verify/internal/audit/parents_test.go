@@ -1,5 +1,7 @@
 package audit
 
+// This file tests which of several names of a directory is taken for its own.
+
 import (
 	"math/rand/v2"
 	"slices"

@@ -1,5 +1,7 @@
 package audit
 
+// This file tests what a block of the file system's own is said to be for.
+
 import (
 	"math/rand/v2"
 	"testing"

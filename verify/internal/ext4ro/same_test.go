@@ -1,5 +1,7 @@
 package ext4ro
 
+// This file tests what two states of a structure may differ in.
+
 import (
 	"bytes"
 	"encoding/binary"
