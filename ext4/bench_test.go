@@ -2,6 +2,7 @@ package ext4
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -92,22 +93,30 @@ func injectionByDebugfs(b *testing.B) func(path string) error {
 }
 
 // BenchmarkThreeFilesBySize injects into sparse file systems of several sizes, one after the other and round after round, so that
-// what else the machine does hits all of them, with debugfs beside. Medians are reported, and how many times as long 2 TiB take as
-// 256 MiB. mke2fs makes those in blocks of 1 KiB, the larger ones in blocks of 4 KiB; so there are 256 MiB in those, too.
+// what else the machine does hits all of them, with debugfs beside, and the writes and syncs of ours alone: what the disk takes for them.
+// Medians are reported, and how many times as long 2 TiB take as 256 MiB. mke2fs makes those in blocks of 1 KiB, the larger ones in blocks of 4 KiB; so there are 256 MiB in those, too.
 func BenchmarkThreeFilesBySize(b *testing.B) {
 	type subject struct{ name, image string }
 	list := []subject{{"256MiB-blocks-of-1KiB", sparseImage(b, "256M", "-b", "1024")}}
 	for _, size := range []string{"256M", "1G", "8G", "512G", "2T"} {
 		list = append(list, subject{size + "iB", sparseImage(b, size, "-b", "4096")})
 	}
-	contenders := []func(path string) error{byUs(injection), injectionByDebugfs(b)}
-	times := make([][2][]time.Duration, len(list))
+	contenders := []func(path string) error{byUs(injection), injectionByDebugfs(b), nil}
+	times := make([][3][]time.Duration, len(list))
+	writes := make([]func(path string) error, len(list))
+	for i, s := range list {
+		writes[i] = writesOf(b, s.image)
+	}
 	path := filepath.Join(b.TempDir(), "copy")
 	for round := 0; b.Loop(); round++ {
 		for k, do := range contenders {
 			for turn := range list { // none is always the one that comes after debugfs, which leaves cold caches
 				i := (turn + round) % len(list)
 				copyImage(b, list[i].image, path)
+				do := do
+				if do == nil {
+					do = writes[i]
+				}
 				start := time.Now()
 				if err := do(path); err != nil {
 					b.Fatalf("%s: %v", list[i].name, err)
@@ -124,14 +133,57 @@ func BenchmarkThreeFilesBySize(b *testing.B) {
 		return l[len(l)/2].Seconds() * 1000
 	}
 	b.ReportMetric(0, "ns/op")
-	ours := map[string]float64{}
+	ours, alone := map[string]float64{}, map[string]float64{}
 	for i, s := range list {
-		ours[s.name] = median(times[i][0])
+		ours[s.name], alone[s.name] = median(times[i][0]), median(times[i][2])
 		b.ReportMetric(ours[s.name], "ms-"+s.name)
 		b.ReportMetric(ours[s.name]/median(times[i][1]), "of-debugfs-"+s.name)
 	}
 	for _, s := range list[:2] {
 		b.ReportMetric(ours["2TiB"]/ours[s.name], "2TiB/"+s.name)
+		b.ReportMetric(alone["2TiB"]/alone[s.name], "writes-alone-2TiB/"+s.name)
+	}
+}
+
+// traced notes what is written to a device and where it is synced.
+type traced struct {
+	fileDevice
+	ops *[]func(f *os.File) error
+}
+
+func (d traced) WriteAt(p []byte, off int64) (int, error) {
+	data := bytes.Clone(p)
+	*d.ops = append(*d.ops, func(f *os.File) error { _, err := f.WriteAt(data, off); return err })
+	return d.fileDevice.WriteAt(p, off)
+}
+
+func (d traced) Sync() error {
+	*d.ops = append(*d.ops, (*os.File).Sync)
+	return d.fileDevice.Sync()
+}
+
+// writesOf repeats on a copy of the image what the injection writes and syncs, and nothing else of it.
+func writesOf(b *testing.B, image string) func(path string) error {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), "traced")
+	copyImage(b, image, path)
+	var ops []func(f *os.File) error
+	fsys, err := Open(traced{openDevice(b, path), &ops})
+	if err == nil {
+		err = fsys.Update(injection)
+	}
+	if err := errors.Join(err, os.Remove(path)); err != nil {
+		b.Fatal(err)
+	}
+	return func(path string) error {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		for _, op := range ops {
+			err = errors.Join(err, op(f))
+		}
+		return errors.Join(err, f.Close())
 	}
 }
 
