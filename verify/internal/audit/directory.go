@@ -45,7 +45,6 @@ type dirScan struct {
 	indexed     bool
 	index       index
 	leaf        *indexBlock // the block whose hashes are collected
-	lastHash    uint32
 	indexErrors int
 	untyped     int // entries without a file type, where there should be one
 

@@ -97,6 +97,18 @@ func TestNamesThatAreNotTextDoNotFold(t *testing.T) {
 	}
 }
 
+// The kernel files such a name under the hash of its bytes; debugfs and e2fsck have none of it.
+func TestANameThatIsNotTextIsHashedAsItIs(t *testing.T) {
+	s := dirScan{foldsHash: true, hashSeed: testSeed}
+	s.index.version = hashHalfMD4
+	for name, as := range map[string]string{"Ab\xff": "Ab\xff", "Ab": "ab"} {
+		s.hashOf(&entry{name: []byte("another, before it")})
+		if got, want := s.hashOf(&entry{name: []byte(name)}), hashName(hashHalfMD4, testSeed, []byte(as)); got != want {
+			t.Errorf("%q: got %#x, want %#x", name, got, want)
+		}
+	}
+}
+
 func BenchmarkHalfMD4(b *testing.B) {
 	name := []byte("a-file-with-a-name-012345")
 	for b.Loop() {

@@ -127,14 +127,11 @@ func (s *dirScan) hashOf(e *entry) uint32 {
 	}
 	name := e.name
 	if s.foldsHash {
-		folded, ok := s.fold.name(e.name)
-		if !ok {
-			return s.lastHash // e2fsck goes on with the hash of the entry before
+		if folded, ok := s.fold.name(e.name); ok { // as the kernel does it: a name that cannot be folded is taken as it is
+			name = folded
 		}
-		name = folded
 	}
-	s.lastHash = hashName(s.index.version, s.hashSeed, name)
-	return s.lastHash
+	return hashName(s.index.version, s.hashSeed, name)
 }
 
 // checkTable judges the table of the root or of a node, and notes what it says of the blocks below.
