@@ -125,6 +125,8 @@ func TestSignals(t *testing.T) {
 	}{
 		{"SIGINT", syscall.SIGINT},
 		{"SIGTERM", syscall.SIGTERM},
+		{"SIGHUP", syscall.SIGHUP},
+		{"SIGQUIT", syscall.SIGQUIT},
 		{"SIGKILL", syscall.SIGKILL},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -145,6 +147,9 @@ func TestSignals(t *testing.T) {
 				}
 				time.Sleep(whole * time.Duration(i) / moments)
 				cmd.Process.Signal(tt.signal)
+				if tt.signal == syscall.SIGHUP { // as from a terminal that is closed, and from its shell
+					cmd.Process.Signal(tt.signal)
+				}
 				err := cmd.Wait()
 				got := testimage.Snapshot(t, w.path("out/bastet.img"))
 				switch {

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"strings"
-	"syscall"
 
 	"boringboot/internal/show"
 )
@@ -93,14 +91,13 @@ func oneLine(s string) string {
 // then ends without a collection, which takes 2 of its 13 ms. What the programs hold at once is small, so five times that is too.
 const gcPercent = 400
 
-// Main runs a program: run gets a context that SIGINT and SIGTERM cancel, its error is reported on standard error, and the
-// process exits with the code the error stands for. A second signal kills the process at once.
+// Main runs a program: run gets a context that a signal to end cancels, its error is reported on standard error, and the
+// process exits with the code the error stands for.
 func Main(program string, run func(ctx context.Context) error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, stop := notify()
 	err := run(ctx)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) {
