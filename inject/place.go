@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"strings"
 
@@ -34,15 +35,18 @@ func (p place) path() string {
 	return path.Join(append(append([]string{p.dir}, p.missing...), p.name)...)
 }
 
-// madeDirs returns the absolute paths of the directories that have to be made, outermost first.
-func (p place) madeDirs() []string {
-	var dirs []string
-	d := p.dir
-	for _, name := range p.missing {
-		d = path.Join(d, name)
-		dirs = append(dirs, d)
+// madeDirs yields the absolute paths of the directories that have to be made, outermost first, and what abs, the path that leads here, calls them.
+func (p place) madeDirs(abs string) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		names := split(path.Dir(abs)) // the missing ones are the last of them: what a link leads to is not made
+		d, asked := p.dir, "/"+path.Join(names[:len(names)-len(p.missing)]...)
+		for _, name := range p.missing {
+			d, asked = path.Join(d, name), path.Join(asked, name)
+			if !yield(d, asked) {
+				return
+			}
+		}
 	}
-	return dirs
 }
 
 // fsName turns an absolute image path into a name as io/fs has it.

@@ -41,9 +41,11 @@ const (
 type Step struct {
 	manifest.Entry
 	Action Action
-	Actual string // where Path leads in the image; differs from it where symbolic links are on the way
-	linkTo string // of an entry with Link: where that leads
-	sparse bool   // it is a file that will have holes
+	Actual string      // where Path leads in the image; differs from it where symbolic links are on the way
+	linkTo string      // of an entry with Link: where that leads
+	sparse bool        // it is a file that will have holes
+	unlike bool        // it is a directory of a tree that is there with another mode or owner, and keeps it
+	tree   fs.FileMode // the mode in the tree
 }
 
 // Plan is what is to be done to one file system. It has the steps in the order in which they are done: a directory comes before
@@ -96,13 +98,13 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 			return nil, twiceError(e, other, actual)
 		}
 		seen[actual] = e
-		for _, d := range at.madeDirs() {
+		for d, asked := range at.madeDirs(e.Path) {
 			if kind, ok := made[d]; ok && kind != manifest.Directory {
 				return nil, fmt.Errorf("%s: %s is a %s in the same manifest, not a directory", e.Path, d, kind)
 			} else if ok {
 				continue
 			}
-			dir := manifest.Entry{Path: d, Kind: manifest.Directory, Mode: missingDirMode(d), Origin: "a missing directory"}
+			dir := manifest.Entry{Path: d, Kind: manifest.Directory, Mode: missingDirMode(d, asked), Origin: "a missing directory"}
 			p.add(Step{Entry: dir, Action: Make, Actual: d}, made)
 		}
 		decide := p.decide
@@ -147,9 +149,9 @@ func twiceError(a, b manifest.Entry, actual string) error {
 	return fmt.Errorf("%s and %s are the same path in the image (%s)", from(b), from(a), actual)
 }
 
-// missingDirMode is the mode of a directory that is made because a path needs it.
-func missingDirMode(p string) fs.FileMode {
-	if p == "/var/lib/bootstrap" {
+// missingDirMode is the mode of a directory that is made because a path needs it. It may have several names, where links are on the way.
+func missingDirMode(names ...string) fs.FileMode {
+	if slices.Contains(names, "/var/lib/bootstrap") {
 		return 0o700
 	}
 	return 0o755
@@ -211,7 +213,7 @@ func (p *Plan) decide(e manifest.Entry, actual string, look bool) (Step, error) 
 		case sameAttr:
 			step.Action = Keep
 		case e.KeepAttr:
-			step.Action = Keep
+			step.Action, step.unlike, step.tree = Keep, true, e.Mode
 			step.Mode, step.UID, step.GID = info.Mode()&filemode.Permissions, st.UID, st.GID
 		case p.opts.Overwrite:
 			step.Action = Attr
@@ -322,6 +324,17 @@ func (p *Plan) Changes() bool {
 // Sparse reports whether a file that the plan writes has holes.
 func (p *Plan) Sparse() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.sparse })
+}
+
+// Unlike returns the directories of trees that are in the file system with another mode or owner than the tree's, and keep it: a sentence each.
+func (p *Plan) Unlike() []string {
+	var list []string
+	for _, s := range p.Steps {
+		if s.unlike {
+			list = append(list, fmt.Sprintf("%s has mode %04o and owner %d:%d, not %04o and 0:0", s.Path, filemode.ToUnix(s.Mode), s.UID, s.GID, filemode.ToUnix(s.tree)))
+		}
+	}
+	return list
 }
 
 // Entries returns what must be in the file system once the plan is applied: what the verifier is to find.

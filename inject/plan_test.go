@@ -86,6 +86,9 @@ func TestAPlanSaysWhatItDoesToEachPath(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
 	}
+	if diff := cmp.Diff([]string{"/var has mode 0755 and owner 0:0, not 0700 and 0:0"}, p.Unlike()); diff != "" {
+		t.Errorf("unlike (-want +got):\n%s", diff)
+	}
 	if err := p.Rehearse(); err != nil {
 		t.Error(err)
 	}
@@ -99,6 +102,25 @@ func TestAPlanSaysWhatItDoesToEachPath(t *testing.T) {
 	again, err := NewPlan(fsys, entries, Options{})
 	if err != nil || again.Changes() {
 		t.Errorf("once applied the plan is to change something: %v", err)
+	}
+}
+
+func TestTheBootstrapDirectoryIsPrivateWhereverALinkHasIt(t *testing.T) {
+	fsys, _ := open(t, testimage.Options{Fill: func(dir string) error {
+		return errors.Join(os.MkdirAll(filepath.Join(dir, "data/lib"), 0o755), os.Mkdir(filepath.Join(dir, "var"), 0o755),
+			os.Symlink("../data/lib", filepath.Join(dir, "var/lib")))
+	}})
+	p, err := NewPlan(fsys, []manifest.Entry{file("/var/lib/bootstrap/sub/key", "k", 0o600)}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]fs.FileMode{}
+	for _, s := range p.Steps {
+		got[s.Actual] = s.Mode
+	}
+	want := map[string]fs.FileMode{"/data/lib/bootstrap": 0o700, "/data/lib/bootstrap/sub": 0o755, "/data/lib/bootstrap/sub/key": 0o600}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("modes (-want +got):\n%s", diff)
 	}
 }
 

@@ -14,10 +14,14 @@ import (
 )
 
 // Tree returns an entry for every file, directory and symbolic link below dir, owned by root, with dir's permission bits. dir itself
-// stands for the image's root. Directories that are in the image already keep their mode and owner. Files that are one file with several
+// stands for the image's root, and may be a symbolic link to a directory; an empty one is an error. Directories that are in the image already keep their mode and owner. Files that are one file with several
 // names below dir will be one in the image. Anything else below dir (a socket, a device) is an error.
 func Tree(dir string) (entries []manifest.Entry, err error) {
 	names := map[identity]string{} // of files with several names: the first
+	// A link to a directory, as nix's result is: WalkDir does not follow it.
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
 	info, err := os.Stat(dir)
 	if err != nil {
 		return nil, err
@@ -64,6 +68,9 @@ func Tree(dir string) (entries []manifest.Entry, err error) {
 		entries = append(entries, e)
 		return nil
 	})
+	if err == nil && len(entries) == 0 {
+		return nil, fmt.Errorf("%s: there is nothing in it", dir)
+	}
 	return entries, err
 }
 

@@ -174,7 +174,10 @@ func TestTree(t *testing.T) {
 		os.MkdirAll(w.path("root/nix/store"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	w.must(0, "boringboot", "inject", image, "-o", "out.img", "--tree", "root", "--allow", "/nix/store")
+	f := w.must(0, "boringboot", "inject", image, "-o", "out.img", "--tree", "root", "--allow", "/nix/store")
+	if want := "warning: the directory was there: /nix/store has mode"; !strings.Contains(f.stdout, want) {
+		t.Errorf("no %q in %s", want, f.stdout)
+	}
 	testimage.Fsck(t, w.path("out.img"), 0)
 	got := testimage.Tree(t, testimage.Mount(t, w.path("out.img"), 0))
 	old := testimage.Tree(t, testimage.Mount(t, image, 0))

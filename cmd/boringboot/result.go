@@ -87,6 +87,9 @@ func (r *result) fill(o *outcome) {
 	for _, w := range o.table.Warnings {
 		r.Warnings = append(r.Warnings, findingResult{Code: "partition-table", Message: w})
 	}
+	for _, text := range o.plan.Unlike() {
+		r.Warnings = append(r.Warnings, findingResult{Code: "kept-attributes", Message: "the directory was there: " + text + " as below --tree"})
+	}
 	if rec := o.recovery; rec != nil {
 		r.Warnings = append(r.Warnings, findingResult{Code: "recovered", Message: describeRecovery(rec)})
 	}

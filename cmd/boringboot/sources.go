@@ -32,7 +32,7 @@ func (f *sourceFlags) registerSecrets(cmd *cobra.Command) {
 }
 
 func (f *sourceFlags) registerFiles(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.trees, "tree", nil, "inject every file, directory and symlink below `DIR`, owned by root; hard links stay such (repeatable)")
+	cmd.Flags().StringArrayVar(&f.trees, "tree", nil, "inject every file, directory and symlink below `DIR`, owned by root; hard links stay such, a directory that is in the image keeps its mode (repeatable)")
 	cmd.Flags().StringArrayVar(&f.files, "file", nil, "inject one file, `SRC:DEST[:MODE[:UID:GID]]` (repeatable)")
 }
 

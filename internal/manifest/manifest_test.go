@@ -107,6 +107,7 @@ func TestBadManifestsAreRefusedWithTheirLine(t *testing.T) {
 		{"version 1 as a string", "version: \"1\"\nfiles: []\n", ErrManifest, "m:1:", "version"},
 		{"version 1.0", "version: 1.0\nfiles: []\n", ErrManifest, "m:1:", "version"},
 		{"no files", "version: 1\n", ErrManifest, "m:1:", "files"},
+		{"an empty list of files", "version: 1\nfiles: []\n", ErrManifest, "m:2:", "empty"},
 		{"files is a mapping", "version: 1\nfiles: {}\n", ErrManifest, "m:2:", "a list"},
 		{"an unknown key at the top", "version: 1\nfiles: []\nfile: []\n", ErrManifest, "m:3:", `"file"`},
 		{"an unknown key in an item", item("path: /a\n    form: { text: x }"), ErrManifest, "m:4:", `"form"`},

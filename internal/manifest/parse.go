@@ -56,6 +56,9 @@ func manifestFrom(name string, doc value) (*Manifest, error) {
 	if files.kind != aList {
 		return nil, complain(files.line, "files is %s where it must be a list", files.kind)
 	}
+	if len(files.items) == 0 {
+		return nil, complain(files.line, "files is empty: nothing would be injected, and nothing verified")
+	}
 	for _, v := range files.items {
 		it, err := itemFrom(v)
 		if err != nil {
