@@ -3,12 +3,10 @@ package main
 // This file does the work: gather what is wanted, open the image, find the root, judge it.
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
 
-	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/manifest"
@@ -20,12 +18,9 @@ import (
 
 // audit judges an image and tells what it found. Its error is what the exit code stands for.
 func audit(ctx context.Context, o settings) error {
-	want := &wanted{compared: comparedStructure}
-	if !o.structureOnly {
-		var err error
-		if want, err = gather(ctx, o); err != nil {
-			return err
-		}
+	want, err := gather(ctx, o)
+	if err != nil {
+		return err
 	}
 	bar := progress.New(os.Stderr, o.out.Quiet)
 	img, err := diskimage.Open(ctx, o.image, bar)
@@ -70,27 +65,6 @@ type judgement struct {
 	res      *result
 	original *diskimage.Image // nil without --before
 	disk     *verify.Disk     // once the root was found
-}
-
-// page writes the report as a page, where one was asked for. What the files' places tell is that of the image itself: damage that keeps
-// them from being found is among the findings.
-func (j *judgement) page(ctx context.Context, report *verify.Report) error {
-	if j.o.html == "" {
-		return nil
-	}
-	p := &verify.Page{Image: j.res.Image, Format: j.res.Format, Verdict: j.res.Verdict, Compared: j.res.Compared,
-		Disk: j.disk, Table: j.res.Root.Table, Structure: j.res.Structure, Report: report}
-	if places, err := j.disk.Places(ctx, report); err == nil {
-		p.Places = places
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	if err := p.WriteHTML(&b); err != nil {
-		return err
-	}
-	return atomicfile.Write(j.o.html, b.Bytes(), 0o644)
 }
 
 // judge finds the root file system and has everything judged that was asked for.
@@ -201,13 +175,23 @@ const (
 	comparedStructure = "structure" // no files were asked for
 )
 
-// gather reads the manifest and, where they are named, the secrets.
+// gather reads the manifest and, where they are named, the secrets. Before it does anything with those it finds out whether the page can
+// be written.
 func gather(ctx context.Context, o settings) (*wanted, error) {
-	m, dir, err := o.manifest.Load(ctx)
-	if err != nil {
+	m, dir := &manifest.Manifest{}, ""
+	if !o.structureOnly {
+		var err error
+		if m, dir, err = o.manifest.Load(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := checkPage(o, m, dir); err != nil {
 		return nil, err
 	}
-	if o.secrets == "" {
+	switch {
+	case o.structureOnly:
+		return &wanted{compared: comparedStructure}, nil
+	case o.secrets == "":
 		return &wanted{m.Expect(), comparedBootstrap}, nil
 	}
 	file, err := secrets.Open(ctx, o.secrets)
