@@ -53,6 +53,7 @@
           pkgs.e2fsprogs
           pkgs.gettext # envsubst
           pkgs.gnupg
+          pkgs.gptfdisk # sgdisk
           pkgs.gzip
           pkgs.mtools
           pkgs.openssh

@@ -12,18 +12,24 @@ func (t *Table) checkBounds(size int64) error {
 	return nil
 }
 
-// warnOverlaps names every pair of partitions that share bytes. That is no error here: installation media are made so on
-// purpose (a partition over the whole of an ISO 9660 image and one inside it). It is one in Root, for the partition that
-// would be written to.
-func (t *Table) warnOverlaps() {
+// compare names every pair of partitions that share bytes, and those that begin in the table. That is no error here: installation
+// media are made so on purpose (a partition over the whole of an ISO 9660 image and one inside it). It is one in Root, for the
+// partition that would be written to.
+func (t *Table) compare() {
 	for i, p := range t.Partitions {
+		if t.coversTable(p) {
+			t.faultf(FaultCoversTable, "partition %d covers the partition table itself", p.Number)
+		}
 		for _, q := range t.Partitions[:i] {
 			if overlap(p, q) {
-				t.warnf("partitions %d and %d overlap", q.Number, p.Number)
+				t.faultf(FaultOverlap, "partitions %d and %d overlap", q.Number, p.Number)
 			}
 		}
 	}
 }
+
+// coversTable reports whether a partition begins in the disk's first sector.
+func (t *Table) coversTable(p Partition) bool { return t.Scheme != None && p.Start < t.SectorSize }
 
 // overlap reports whether two partitions share bytes. An extended partition and those inside it are no such pair.
 func overlap(p, q Partition) bool {

@@ -164,16 +164,19 @@ func readGPT(d disk, sector mbrSector) (*Table, error) {
 	case primary != nil && backup != nil:
 		t.warnDisagreement(primary, backup)
 	case primary != nil:
-		t.warnf("gpt: the backup header cannot be used: %v", backupErr)
+		t.faultf(FaultGPTBackup, "gpt: the backup header cannot be used: %v", backupErr)
 	case backup != nil:
-		t.warnf("gpt: the primary header is damaged, the backup is used: %v", primaryErr)
+		t.faultf(FaultGPTPrimary, "gpt: the primary header is damaged, the backup is used: %v", primaryErr)
 		used = backup
 	default:
 		return nil, failf(ErrDamaged, "gpt: neither header can be used: primary: %v; backup: %v", primaryErr, backupErr)
 	}
 	t.SectorSize, t.DiskID = used.sectorSize, used.header.diskGUID()
+	if !sector.protects() {
+		t.faultf(FaultGPTUnused, "gpt: the MBR's protective entry does not begin in sector 1, so Linux does not look at the GPT")
+	}
 	if others := sector.used() - 1; others > 0 {
-		t.warnf("a hybrid MBR: %d partitions of the MBR stand beside the GPT, which counts", others)
+		t.faultf(FaultHybridMBR, "a hybrid MBR: %d partitions of the MBR stand beside the GPT, which counts", others)
 	}
 	return t, t.addGPT(used)
 }
@@ -238,7 +241,7 @@ func (t *Table) warnDisagreement(primary, backup *gptCopy) {
 		differ = append(differ, "the partitions")
 	}
 	if len(differ) > 0 {
-		t.warnf("gpt: primary and backup table disagree on %s: the primary counts", strings.Join(differ, " and "))
+		t.faultf(FaultGPTDisagree, "gpt: primary and backup table disagree on %s: the primary counts", strings.Join(differ, " and "))
 	}
 }
 
@@ -258,7 +261,7 @@ func (t *Table) addGPT(c *gptCopy) error {
 			return failf(ErrDamaged, "gpt: partition %d ends at sector %d, which no disk has", i+1, e.last())
 		}
 		if e.first() < c.header.firstUsable() || e.last() > c.header.lastUsable() {
-			t.warnf("gpt: partition %d (sectors %d to %d) reaches out of the usable sectors %d to %d",
+			t.faultf(FaultGPTUsable, "gpt: partition %d (sectors %d to %d) reaches out of the usable sectors %d to %d",
 				i+1, e.first(), e.last(), c.header.firstUsable(), c.header.lastUsable())
 		}
 		t.Partitions = append(t.Partitions, Partition{

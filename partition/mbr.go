@@ -63,6 +63,16 @@ func (s mbrSector) protective() bool {
 	return false
 }
 
+// protects reports whether an entry protects a GPT from its header on, as the kernel asks (is_pmbr_valid, block/partitions/efi.c).
+func (s mbrSector) protects() bool {
+	for i := range 4 {
+		if e := s.entry(i); e.kind() == typeProtective && e.start() == 1 {
+			return true
+		}
+	}
+	return false
+}
+
 // mbrEntry is one entry. The CHS addresses (1 to 3 and 5 to 7) are not used by anything that reads these disks.
 type mbrEntry []byte
 
@@ -78,7 +88,7 @@ func (e mbrEntry) extended() bool { return e.kind() == 0x05 || e.kind() == 0x0f 
 func readMBR(d disk, sector mbrSector) (*Table, error) {
 	t := &Table{Scheme: MBR, SectorSize: sectorMBR, DiskID: sector.diskID()}
 	if gptSignatureAt(d, 512) || gptSignatureAt(d, 4096) {
-		t.warnf("a GPT lies behind the MBR, but the MBR has no protective entry for it: the MBR counts")
+		t.faultf(FaultGPTUnprotected, "a GPT lies behind the MBR, but the MBR has no protective entry for it: the MBR counts")
 	}
 	for i := range 4 {
 		e := sector.entry(i)
@@ -133,7 +143,7 @@ func (t *Table) readLogical(d disk, ext Partition, next int) (int, error) {
 		}
 		if !sector.signed() {
 			if at == first {
-				t.warnf("partition %d is extended, but its first sector is no boot record: no logical partitions", ext.Number)
+				t.faultf(FaultExtendedEmpty, "partition %d is extended, but its first sector is no boot record: no logical partitions", ext.Number)
 				return next, nil
 			}
 			return 0, failf(ErrDamaged, "partition %d: the chain of logical partitions leads to sector %d, which is no boot record", ext.Number, at)
@@ -169,6 +179,6 @@ func (t *Table) readLogical(d disk, ext Partition, next int) (int, error) {
 
 func (t *Table) checkInside(p, ext Partition) {
 	if p.Start < ext.Start || p.End() > ext.End() {
-		t.warnf("logical partition %d (bytes %d to %d) reaches out of extended partition %d", p.Number, p.Start, p.End(), ext.Number)
+		t.faultf(FaultLogicalOutside, "logical partition %d (bytes %d to %d) reaches out of extended partition %d", p.Number, p.Start, p.End(), ext.Number)
 	}
 }

@@ -18,10 +18,10 @@ type Selector struct {
 	Label  string // the file system's label
 }
 
-// Root returns the partition that holds the root file system. ext2 and ext3 are candidates as well as ext4: whether it can
-// be written is the file system's own question.
+// Root returns the partition that holds the root file system, to be written to: nothing else may lie there. ext2 and ext3 are
+// candidates as well as ext4: whether it can be written is the file system's own question.
 func (t *Table) Root(sel Selector) (Partition, error) {
-	p, err := t.choose(sel)
+	p, err := t.Find(sel)
 	if err != nil {
 		return Partition{}, err
 	}
@@ -30,13 +30,14 @@ func (t *Table) Root(sel Selector) (Partition, error) {
 			return Partition{}, failf(ErrDamaged, "partition %d overlaps partition %d: a change of one would damage the other", p.Number, q.Number)
 		}
 	}
-	if t.Scheme != None && p.Start < t.SectorSize {
+	if t.coversTable(p) {
 		return Partition{}, failf(ErrDamaged, "partition %d covers the partition table itself", p.Number)
 	}
 	return p, nil
 }
 
-func (t *Table) choose(sel Selector) (Partition, error) {
+// Find returns the partition that holds the root file system, to be read. What the partition shares with others is in t.Faults.
+func (t *Table) Find(sel Selector) (Partition, error) {
 	if sel.Number != 0 {
 		return t.byNumber(sel)
 	}

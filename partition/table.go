@@ -55,7 +55,8 @@ type Table struct {
 	SectorSize int64  // bytes: 512, or 4096 for a GPT of a disk with such sectors
 	DiskID     string // MBR: "0x1234abcd"; GPT: the disk's GUID
 	Partitions []Partition
-	Warnings   []string // one line each: what is odd but does not stand in the way of reading
+	Faults     []Fault  // what is wrong or odd and does not stand in the way of reading
+	Warnings   []string // the texts of Faults
 }
 
 // Kinds of error, for errors.Is. The error's text says what was found.
@@ -144,12 +145,12 @@ func readTable(d disk, sector mbrSector) (*Table, error) {
 	if fs, err := probe(d.section(0, d.size)); err != nil {
 		return nil, err
 	} else if isExt(fs.Type) && !t.covers(0) {
-		t.warnf("an %s superblock lies before the first partition: a remainder, the partition table counts", fs.Type)
+		t.faultf(FaultFileSystemOutside, "an %s superblock lies before the first partition: a remainder, the partition table counts", fs.Type)
 	}
 	if err := t.checkBounds(d.size); err != nil {
 		return nil, err
 	}
-	t.warnOverlaps()
+	t.compare()
 	return t, nil
 }
 
@@ -183,10 +184,6 @@ func readBare(d disk, sector mbrSector) (*Table, error) {
 	return t, nil
 }
 
-func (t *Table) warnf(format string, args ...any) {
-	t.Warnings = append(t.Warnings, fmt.Sprintf(format, args...))
-}
-
 // covers reports whether a partition other than an extended one holds byte off.
 func (t *Table) covers(off int64) bool {
 	for _, p := range t.Partitions {
@@ -205,10 +202,10 @@ func (t *Table) probePartition(d disk, p *Partition) error {
 	}
 	p.FileSystem = fs.FileSystem
 	if fs.size > p.Size {
-		t.warnf("partition %d has %d bytes, its %s file system %d", p.Number, p.Size, fs.Type, fs.size)
+		t.faultf(FaultFileSystemCut, "partition %d has %d bytes, its %s file system %d", p.Number, p.Size, fs.Type, fs.size)
 	}
 	if fs.note != "" {
-		t.warnf("partition %d: %s", p.Number, fs.note)
+		t.faultf(FaultFileSystemLost, "partition %d: %s", p.Number, fs.note)
 	}
 	return nil
 }

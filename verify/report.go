@@ -54,6 +54,7 @@ type Finding struct {
 
 // Codes of findings, as docs/verify-image.md lists them. They do not change.
 const (
+	// Those of the partition table are in table.go.
 	codeMissing        = "missing"
 	codeNotDirectory   = "not-a-directory"
 	codeLoop           = "symlink-loop"

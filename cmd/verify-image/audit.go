@@ -69,11 +69,12 @@ type judgement struct {
 
 // judge finds the root file system and has everything judged that was asked for.
 func (j *judgement) judge(ctx context.Context, img *diskimage.Image) (*verify.Report, error) {
-	disk, root, err := find(j.o, j.o.image, img)
+	at, err := find(j.o, j.o.image, img)
 	if err != nil {
 		return nil, err
 	}
-	j.res.Root, j.disk = *root, disk
+	disk := at.disk
+	j.res.Root, j.disk = *at.root, disk
 	section := img.Section(disk.Parts[disk.Root].Start, disk.Parts[disk.Root].Size)
 	report := verify.NewReport()
 	if !j.o.structureOnly {
@@ -82,9 +83,13 @@ func (j *judgement) judge(ctx context.Context, img *diskimage.Image) (*verify.Re
 			check = verify.Contents
 		}
 		if report, err = check(ctx, section, section.Size(), j.want.entries); err != nil {
+			if report != nil {
+				report.Add(at.findings)
+			}
 			return report, fmt.Errorf("%s: %w", j.o.image, err)
 		}
 	}
+	report.Add(at.findings)
 	if j.o.contentsOnly {
 		return report, nil
 	}
@@ -119,35 +124,43 @@ func (j *judgement) judge(ctx context.Context, img *diskimage.Image) (*verify.Re
 
 // changes compares the image with its original.
 func (j *judgement) changes(ctx context.Context, disk *verify.Disk, is *verify.Structure) ([]verify.Finding, error) {
-	before, root, err := find(j.o, j.o.before, j.original)
+	before, err := find(j.o, j.o.before, j.original)
 	if err != nil {
 		return nil, fmt.Errorf("--before: %w", err)
 	}
-	section := j.original.Section(root.Start, root.Size)
+	section := j.original.Section(before.root.Start, before.root.Size)
 	was, err := verify.AuditStructure(ctx, section, section.Size())
 	if err != nil {
 		return nil, fmt.Errorf("--before: %s: %w", j.o.before, err)
 	}
-	findings, err := verify.Changes(ctx, before, disk, was, is, j.want.entries)
+	findings, err := verify.Changes(ctx, before.disk, disk, was, is, j.want.entries)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", j.o.before, err)
 	}
 	return findings, nil
 }
 
+// located is where the root file system lies.
+type located struct {
+	disk     *verify.Disk
+	root     *rootResult
+	findings []verify.Finding // of the partition table
+}
+
 // find reads the partition table and finds the root. Where only the structure is asked for, an image without a table is a file system
 // whatever its superblock says.
-func find(o settings, name string, img *diskimage.Image) (*verify.Disk, *rootResult, error) {
+func find(o settings, name string, img *diskimage.Image) (*located, error) {
 	table, err := partition.Read(img, img.Size())
 	if err != nil {
 		if o.structureOnly && verify.LooksLikeExt(img, img.Size()) {
-			return &verify.Disk{Reader: img, Size: img.Size(), Parts: []verify.Part{{Size: img.Size()}}}, &rootResult{Table: "none", Size: img.Size()}, nil
+			disk := &verify.Disk{Reader: img, Size: img.Size(), Parts: []verify.Part{{Size: img.Size()}}}
+			return &located{disk: disk, root: &rootResult{Table: "none", Size: img.Size()}}, nil
 		}
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	root, err := table.Root(partition.Selector(o.root))
+	root, err := table.Find(partition.Selector(o.root))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	d := &verify.Disk{Reader: img, Size: img.Size()}
 	for _, p := range table.Partitions {
@@ -156,10 +169,10 @@ func find(o settings, name string, img *diskimage.Image) (*verify.Disk, *rootRes
 		}
 		d.Parts = append(d.Parts, verify.Part{Number: p.Number, Start: p.Start, Size: p.Size, Type: p.FileSystem.Type})
 	}
-	return d, &rootResult{
+	return &located{disk: d, findings: verify.AuditTable(table), root: &rootResult{
 		Table: string(table.Scheme), Partition: root.Number, Start: root.Start, Size: root.Size,
 		Type: root.FileSystem.Type, Label: root.FileSystem.Label, UUID: root.FileSystem.UUID,
-	}, nil
+	}}, nil
 }
 
 // wanted is what must be in the image.

@@ -54,7 +54,7 @@ Without --secrets it checks what needs none: the files are there, their modes an
 belongs to it, the environment file holds its variables, and a network's name and key are such as can be one. With --secrets every
 byte is compared.
 
-The structure of the file system is audited as a whole, on a par with "e2fsck -fn". With --secrets the secrets are also looked for in every
+The partition table is audited, and the structure of the file system as a whole, on a par with "e2fsck -fn". With --secrets the secrets are also looked for in every
 byte of the disk: they may be nowhere but in their own files. With --before every byte that differs from the original has to be explained
 by the files. --structure-only asks for no files, --contents-only for nothing but them.
 

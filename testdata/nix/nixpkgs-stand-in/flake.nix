@@ -65,6 +65,7 @@
           "go"
           "gobject-introspection"
           "gopls"
+          "gptfdisk"
           "gzip"
           "mtools"
           "networkmanager"
