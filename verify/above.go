@@ -37,21 +37,15 @@ func (a *ancestors) add(w *way, want *manifest.Entry) {
 // owned is a directory's mode and owner, for readers to be compared by.
 func (a attr) owned() string { return fmt.Sprintf("%04o %d:%d", a.mode, a.uid, a.gid) }
 
-// pathView is a view of a directory above.
-type pathView struct {
-	path string
-	view
-}
-
 // views judges them: a directory above a path belongs to root, or to the owner of everything wanted below it, and nobody else may
 // write to it. That the sticky bit keeps others from removing a file is no excuse: they may make one where it is missing.
-func (a *ancestors) views(reader string, want []manifest.Entry) []pathView {
-	var all []pathView
+func (a *ancestors) views(reader string, want []manifest.Entry) []view {
+	var all []view
 	for path, err := range a.stuck {
-		all = append(all, pathView{path, view{reader: reader, err: err}})
+		all = append(all, view{reader: reader, place: place{path: path}, err: err})
 	}
 	for path, at := range a.places {
-		v := view{reader: reader, attr: at, known: true}
+		v := view{reader: reader, place: place{path, at}, known: true}
 		asIs := slices.ContainsFunc(want, func(e manifest.Entry) bool { return e.Path == path && keeps(&e) })
 		if at.uid != 0 && slices.ContainsFunc(a.owners[path], func(owner uint32) bool { return owner != at.uid }) {
 			f := fault{codeParentOwner, Error, fmt.Sprintf("a directory above a wanted file belongs to %d:%d, who may replace what is in it", at.uid, at.gid)}
@@ -72,9 +66,9 @@ func (a *ancestors) views(reader string, want []manifest.Entry) []pathView {
 		}
 		// What the readers say of it is compared as a whole; there is nothing to compare it with.
 		v.digest = at.owned()
-		all = append(all, pathView{path, v})
+		all = append(all, v)
 	}
-	slices.SortFunc(all, func(x, y pathView) int { return cmp.Compare(x.path, y.path) })
+	slices.SortFunc(all, func(x, y view) int { return cmp.Compare(x.path, y.path) })
 	return all
 }
 

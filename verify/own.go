@@ -92,7 +92,7 @@ func (l *auditor) child(dir string, dirIno uint32, name string) (attr, error) {
 }
 
 func (l *auditor) attr(in *ext4ro.Inode) (attr, error) {
-	a := attr{ino: in.Ino, kind: kindOf(in.Mode), size: int64(in.Size), mode: in.Mode & 0o7777, uid: in.UID, gid: in.GID}
+	a := attr{ino: in.Ino, kind: kindOf(in.Mode), size: int64(in.Size), mode: in.Mode & 0o7777, uid: in.UID, gid: in.GID, links: in.Links}
 	if a.kind != kindSymlink {
 		return a, nil
 	}

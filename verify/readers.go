@@ -24,6 +24,7 @@ type attr struct {
 	mode     uint16 // permission bits, setuid 04000, setgid 02000, sticky 01000
 	uid, gid uint32
 	target   string // of a symlink
+	links    uint16 // how many names it has; 0: the library does not say
 }
 
 // Kinds of files, as a File has them.

@@ -65,6 +65,7 @@ const (
 	codeWrongOwner     = "wrong-owner"
 	codeWrongTarget    = "wrong-target"
 	codeWrongLink      = "wrong-link"
+	codeOtherName      = "other-name"
 	codeParentOwner    = "parent-owner"
 	codeParentWritable = "parent-writable"
 	codeUnconfirmed    = "unconfirmed"

@@ -83,6 +83,13 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 		return j.report, fmt.Errorf("verify: %w: %s", ErrNoReader, j.report.reasons())
 	}
 	j.weigh(witnesses)
+	for _, w := range witnesses {
+		if w.own && w.refused == nil {
+			if err := j.otherNames(ctx, disk, size, w); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return j.report, nil
 }
 
@@ -92,10 +99,10 @@ type witness struct {
 	own     bool    // it is our own decoder
 	reader  *reader // nil where it refused
 	budget  *budget
-	refused error      // why it cannot read the image
-	err     error      // what kept it from looking that is no fault of its own
-	wanted  []view     // of the wanted paths, in their order
-	above   []pathView // of the directories above them
+	refused error  // why it cannot read the image
+	err     error  // what kept it from looking that is no fault of its own
+	wanted  []view // of the wanted paths, in their order
+	above   []view // of the directories above them
 }
 
 // hear has all readers look at the image, each on its own, at the same time.
@@ -193,7 +200,7 @@ func lookAt(r *reader, want *manifest.Entry, check contentCheck) (view, *way, er
 		v.err, v.behind = err, way.stuck != nil
 		return v, way, nil
 	}
-	v.attr, v.known = way.last.attr, true
+	v.place, v.known = way.last, true
 	compareAttr(&v, want)
 	if want.Kind == manifest.File && v.attr.kind == kindFile {
 		err = check(r, way, want, &v)
@@ -224,8 +231,8 @@ func (j *judgement) flags(ro *ext4ro.FS) {
 // view is what one reader says of one path.
 type view struct {
 	reader string
-	attr   attr
-	known  bool    // attr was read
+	place          // what is there; its path is without symlinks on the way
+	known  bool    // place was read
 	faults []fault // it contradicts
 	err    error   // it could not be read
 	behind bool    // because of a directory above
@@ -279,7 +286,7 @@ func (j *judgement) weigh(witnesses []*witness) {
 			if above[v.path] == nil {
 				above[v.path] = &row{path: v.path}
 			}
-			above[v.path].views = append(above[v.path].views, v.view)
+			above[v.path].views = append(above[v.path].views, v)
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(above)) {

@@ -51,6 +51,7 @@ func TestVerifyImageFindsWhatIsWrong(t *testing.T) {
 		{"an environment that is missing", debug("unlink " + env), env, true},
 		{"a directory that others may write", debug("sif /var/lib mode 040777"), "/var/lib", true},
 		{"a public half of another key", debug("rm "+key+".pub", "write "+w.path("other.pub")+" "+key+".pub", "sif "+key+".pub mode 0100644"), key + ".pub", true},
+		{"another name of the key", debug("ln "+key+" /boot/copy", "sif "+key+" links_count 2"), "/boot/copy", true},
 		{"a file cut short", debug("sif " + env + " size 20"), env, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -73,4 +74,27 @@ func TestVerifyImageFindsWhatIsWrong(t *testing.T) {
 	w.must(2, "verify-image", "nowhere.img")
 	w.must(2, "verify-image", "good.img", "--no-such-flag")
 	w.must(2, "verify-image")
+}
+
+// A file with other names is replaced by one of its own, and the names keep what they had. One that holds the secret already stays, and
+// is told of.
+func TestInjectTellsOfOtherNamesOfASecret(t *testing.T) {
+	const key = "/var/lib/bootstrap/ssh_host_ed25519_key"
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 20})
+	w := newWorkplace(t)
+	w.sh("cp", "--sparse=always", image, "work.img")
+	w.write("old", []byte("an older key"))
+	w.must(0, "boringboot", "inject", "work.img", "--file", "old:"+key)
+	testimage.DebugfsWrite(t, w.path("work.img"), 0, "ln "+key+" /boot/copy", "sif "+key+" links_count 2")
+	args := []string{"inject", "work.img", "--secrets", "secrets/bastet.yaml"}
+	w.must(0, "boringboot", append(args, "--overwrite")...)
+	testimage.Fsck(t, w.path("work.img"), 0)
+	w.must(0, "verify-image", "work.img", "--secrets", "secrets/bastet.yaml")
+
+	testimage.DebugfsWrite(t, w.path("work.img"), 0, "rm /boot/copy", "ln "+key+" /boot/copy", "sif "+key+" links_count 2")
+	testimage.Fsck(t, w.path("work.img"), 0)
+	f := w.must(1, "boringboot", args...)
+	if !strings.Contains(f.stderr, key+": its content can be reached by another name: /boot/copy") {
+		t.Error(f.stderr)
+	}
 }

@@ -45,36 +45,47 @@ const maxPath = 4096
 // out.
 func (fs *FS) Names(limit int) map[uint32]string {
 	names := map[uint32]string{RootIno: "/"}
+	fs.EachName(limit, func(ino uint32, path string) bool {
+		if names[ino] == "" {
+			names[ino] = path
+		}
+		return true
+	})
+	return names
+}
+
+// EachName gives see each name that leads to an inode, as a path, one directory after the other, until see returns false; at most limit.
+// What cannot be read is left out.
+func (fs *FS) EachName(limit int, see func(ino uint32, path string) bool) {
 	a := NewAudit(fs)
 	if a.Whole() != nil {
-		return names
+		return
 	}
-	for queue := []uint32{RootIno}; len(queue) > 0 && len(names) < limit; {
+	paths := map[uint32]string{RootIno: ""} // of directories
+	for queue := []uint32{RootIno}; len(queue) > 0; {
 		dir := queue[0]
 		queue = queue[1:]
 		d, err := a.Directory(dir)
-		if err != nil {
-			continue
-		}
-		prefix := names[dir]
-		if dir != RootIno {
-			prefix += "/"
-		}
-		if len(prefix) > maxPath {
+		if err != nil || len(paths[dir]) >= maxPath {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(d.names)) {
-			e := d.names[name]
-			if name == "." || name == ".." || names[e.ino] != "" || len(names) >= limit {
+			if name == "." || name == ".." {
 				continue
 			}
-			names[e.ino] = prefix + name
-			if in, err := fs.Inode(e.ino); err == nil && in.Mode&ModeType == ModeDir {
-				queue = append(queue, e.ino)
+			ino, path := d.names[name].ino, paths[dir]+"/"+name
+			if limit--; limit < 0 || !see(ino, path) {
+				return
+			}
+			if _, known := paths[ino]; known {
+				continue
+			}
+			if in, err := fs.Inode(ino); err == nil && in.Mode&ModeType == ModeDir {
+				paths[ino] = path
+				queue = append(queue, ino)
 			}
 		}
 		a.dirs, a.inodes = map[uint32]*Directory{}, map[uint32]*audited{} // once is enough
 		a.found = nil
 	}
-	return names
 }
