@@ -36,7 +36,7 @@ func Contents(ctx context.Context, root io.ReaderAt, size int64, want []manifest
 func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.Entry, check contentCheck) (*Report, error) {
 	ro, err := ext4ro.Open(newBudget(ctx, disk, size), size)
 	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
+		return nil, err
 	}
 	witnesses := hear(ctx, disk, size, want, check)
 	defer func() {
@@ -49,7 +49,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 	left := 0
 	for _, w := range witnesses {
 		if failed := w.budget.failed(); failed != nil {
-			return nil, fmt.Errorf("verify: reading the image: %w", failed)
+			return nil, fmt.Errorf("reading the image: %w", failed)
 		}
 		if w.refused != nil {
 			j.report.Readers = append(j.report.Readers, Reader{w.name, reason(w.refused)})
@@ -63,9 +63,9 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("verify: %w", ctx.Err())
+		return nil, ctx.Err()
 	case err != nil:
-		return nil, fmt.Errorf("verify: %w", err)
+		return nil, err
 	}
 	j.flags(ro)
 	for _, w := range witnesses {
@@ -80,7 +80,7 @@ func judge(ctx context.Context, disk io.ReaderAt, size int64, want []manifest.En
 	}
 	if left == 0 {
 		j.find(codeNoReader, Error, "", "no reader can read this image, so nothing is confirmed")
-		return j.report, fmt.Errorf("verify: %w: %s", ErrNoReader, j.report.reasons())
+		return j.report, fmt.Errorf("%w: %s", ErrNoReader, j.report.reasons())
 	}
 	j.weigh(witnesses)
 	for _, w := range witnesses {
