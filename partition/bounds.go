@@ -15,16 +15,25 @@ func (t *Table) checkBounds(size int64) error {
 // compare names every pair of partitions that share bytes, and those that begin in the table. That is no error here: installation
 // media are made so on purpose (a partition over the whole of an ISO 9660 image and one inside it). It is one in Root, for the
 // partition that would be written to.
+//
+// A table may have so many that all of them are more than fits into memory: of the pairs maxListed are named.
 func (t *Table) compare() {
+	pairs := 0
 	for i, p := range t.Partitions {
 		if t.coversTable(p) {
 			t.faultf(FaultCoversTable, "partition %d covers the partition table itself", p.Number)
 		}
 		for _, q := range t.Partitions[:i] {
-			if overlap(p, q) {
+			if !overlap(p, q) {
+				continue
+			}
+			if pairs++; pairs <= maxListed {
 				t.faultf(FaultOverlap, "partitions %d and %d overlap", q.Number, p.Number)
 			}
 		}
+	}
+	if pairs > maxListed {
+		t.faultf(FaultOverlap, "%d more pairs of partitions overlap", pairs-maxListed)
 	}
 }
 

@@ -162,6 +162,22 @@ func TestGPTPartitionsThatCannotBe(t *testing.T) {
 	}
 }
 
+// The largest table that is read, all of it one place, makes 33 million pairs.
+func TestOverlapsAreNotNamedWithoutEnd(t *testing.T) {
+	g := gpt{sectorSize: 512, entryCount: gptMaxArray / gptMinEntrySize}
+	for range g.entryCount {
+		g.entries = append(g.entries, gptPart{3000, 4000, ""})
+	}
+	table, err := read(g.write(make(image, 4*mib)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := table.Warnings[len(table.Warnings)-1]
+	if len(table.Partitions) != 8192 || len(table.Faults) != maxListed+1 || last != "33550320 more pairs of partitions overlap" {
+		t.Errorf("%d partitions, %d faults, the last %q", len(table.Partitions), len(table.Faults), last)
+	}
+}
+
 func TestMBRsThatAreOdd(t *testing.T) {
 	blank := func() image { return make(image, 4*mib) }
 	// A root at 1 MiB and an extended partition of 2 MiB behind it.

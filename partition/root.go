@@ -107,7 +107,7 @@ func (t *Table) found() string {
 	return describe(t.Partitions)
 }
 
-// maxListed bounds an error's length: a table may have hundreds of partitions.
+// maxListed bounds an error's length, and the faults of one kind: a table may have thousands of partitions.
 const maxListed = 16
 
 func describe(parts []Partition) string {
