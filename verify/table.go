@@ -10,6 +10,7 @@ var odd = map[partition.FaultCode]bool{
 	partition.FaultGPTUnprotected:    true, // a remainder of what the disk was before: the MBR counts
 	partition.FaultExtendedEmpty:     true, // nothing says that there ever were partitions in it, and sfdisk finds it sound
 	partition.FaultFileSystemOutside: true, // a remainder, too
+	partition.FaultFileSystemLost:    true, // a remainder as well, where what is there now is unknown to us
 }
 
 // AuditTable tells what is wrong with a partition table that could be read. Whatever keeps a system from its partitions, or shows that

@@ -24,7 +24,7 @@ func TestFaultsOfAPartitionTableAreErrorsUnlessTheyAreMerelyOdd(t *testing.T) {
 		partition.FaultCoversTable:       Error,
 		partition.FaultLogicalOutside:    Error,
 		partition.FaultFileSystemCut:     Error,
-		partition.FaultFileSystemLost:    Error,
+		partition.FaultFileSystemLost:    Warning,
 		partition.FaultHybridMBR:         Warning,
 		partition.FaultGPTUnprotected:    Warning,
 		partition.FaultExtendedEmpty:     Warning,
