@@ -13,6 +13,6 @@
 // needs no secrets. Both return a Report; docs/verify-image.md describes its findings.
 //
 // To read the source: verify.go (the rule), walk.go (the way to a path), compare.go (what is compared), bootstrap.go (what a file of a
-// known role must hold), readers.go and budget.go (the wall around a library), one file for each
+// known role must hold), names.go (who else has a secret), table.go (the partition table), readers.go and budget.go (the wall around a library), one file for each
 // library, then own.go and internal/ext4ro.
 package verify
