@@ -93,15 +93,15 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
+	if err := checkOutputs(i.files(payload)); err != nil {
+		return err
+	}
 	records, err := i.write.checkRecords(i.host, payload)
 	if err != nil {
 		return err
 	}
 	j := &job{sel: partition.Selector(i.root), entries: payload.entries, dryRun: i.write.dryRun,
 		options: inject.Options{Allow: i.write.allow, Overwrite: i.write.overwrite, Time: epoch, Copy: i.dest != "", NoJournal: i.noJournal}}
-	if err := records.distinct(append(payload.inputs, i.image, i.dest)...); err != nil {
-		return err
-	}
 	res := result{Command: "inject", Host: i.host, Image: i.image, Dest: i.dest}
 	if i.dest == "" && payload.private() {
 		res.Warnings = append(res.Warnings, readableByOthers(i.image)...)
@@ -119,6 +119,17 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	default:
 		return i.inPlace(ctx, c, j, records, res)
 	}
+}
+
+// files are what the run writes, and what it reads. An image that -o names, too, is one that is changed through a copy.
+func (i *injectCommand) files(p *payload) (outputs []output, inputs []string) {
+	if i.dest == "" {
+		return append(i.write.outputs(), output{"IMAGE", i.image}), p.inputs
+	}
+	if !sameFile(i.dest, i.image) {
+		inputs = append(inputs, i.image)
+	}
+	return append(i.write.outputs(), output{"-o", i.dest}), append(inputs, p.inputs...)
 }
 
 // inPlace changes the image itself: through the journal of its file system or, where it has none, as throughCopy does.

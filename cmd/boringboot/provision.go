@@ -75,23 +75,22 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
+	dest := destination(p.dest, p.host)
+	if err := checkOutputs(append(p.write.outputs(), output{"DEST", dest}), append(payload.inputs, p.starting()...)); err != nil {
+		return err
+	}
 	records, err := p.write.checkRecords(p.host, payload)
 	if err != nil {
 		return err
 	}
 	j := &job{sel: partition.Selector(p.root), entries: payload.entries, dryRun: p.write.dryRun,
 		options: inject.Options{Allow: p.write.allow, Overwrite: p.write.overwrite, Time: epoch, Copy: true}}
-	dest := destination(p.dest, p.host)
-
 	if p.write.dryRun {
 		source, err := p.sourceImage(ctx, c)
 		if err != nil {
 			return err
 		}
 		return dryRun(ctx, c, j, source, result{Command: "provision", Host: p.host, Image: source, Dest: dest})
-	}
-	if err := records.distinct(append(payload.inputs, p.image, dest)...); err != nil {
-		return err
 	}
 	out, err := diskimage.Create(dest, p.write.force)
 	if err != nil {
@@ -106,6 +105,14 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 }
 
 const imageToFile = "an image gets its name when it was read back and found right"
+
+// starting are the files that the image to start from is, or is built from.
+func (p *provision) starting() []string {
+	if p.image != "" {
+		return []string{p.image}
+	}
+	return []string{filepath.Join(p.flake, "flake.nix"), filepath.Join(p.flake, "flake.lock")} // of a flake that is no directory there is none
+}
 
 // sourceImage returns the path of the image to start from, built if need be.
 func (p *provision) sourceImage(ctx context.Context, c *console) (string, error) {

@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -92,36 +91,6 @@ func checkReplaceable(path string) error {
 		return err
 	}
 	return probe.Abort()
-}
-
-// distinct fails where a file that the job writes besides the image is one of the files that it reads or makes.
-func (r *records) distinct(others ...string) error {
-	if r.knownHosts != "" && r.receipt != "" && sameFile(r.knownHosts, r.receipt) {
-		return fmt.Errorf("--receipt %s: this is the known_hosts file", r.receipt)
-	}
-	if identity := os.Getenv("SOPS_AGE_KEY_FILE"); identity != "" {
-		others = append(others, identity)
-	}
-	for _, record := range []struct{ flag, path string }{{"--known-hosts", r.knownHosts}, {"--receipt", r.receipt}} {
-		for _, other := range others {
-			if record.path != "" && other != "" && sameFile(record.path, other) {
-				return fmt.Errorf("%s %s: this is a file that the run itself needs", record.flag, record.path)
-			}
-		}
-	}
-	return nil
-}
-
-// sameFile reports whether two paths name one file, which need not exist.
-func sameFile(a, b string) bool {
-	ia, erra := os.Stat(a)
-	ib, errb := os.Stat(b)
-	if erra == nil && errb == nil {
-		return os.SameFile(ia, ib)
-	}
-	a, erra = filepath.Abs(a)
-	b, errb = filepath.Abs(b)
-	return erra == nil && errb == nil && a == b
 }
 
 // write leaves the records of a job that is done. It adds a warning to the result where the known_hosts file trusts another key, too.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ func (f *sourceFlags) registerFiles(cmd *cobra.Command) {
 type payload struct {
 	entries []manifest.Entry
 	hostKey *sshkey.Key // nil where no host key is among the entries
-	inputs  []string    // the files that all this is read from
+	inputs  []string    // the files that all this is read from; those with an empty name are none
 }
 
 // private reports whether there is a secret among what is to be injected.
@@ -51,7 +52,8 @@ func (p *payload) private() bool {
 // gather reads and decrypts everything that is to be injected. It touches no image. With useManifest the manifest (the default one
 // where none is named) is part of it.
 func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool, allow []string) (*payload, error) {
-	p := &payload{}
+	// What was named is kept, whether it is needed or not; and so is an identity that is there.
+	p := &payload{inputs: append(secrets.IdentityFiles(), f.secrets, f.manifest.File)}
 	if useManifest {
 		if err := f.gatherManifest(ctx, p, host); err != nil {
 			return nil, err
@@ -81,10 +83,14 @@ func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool,
 }
 
 func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host string) error {
-	p.inputs = append(p.inputs, f.manifest.File)
 	m, dir, err := f.manifest.Load(ctx)
 	if err != nil {
 		return err
+	}
+	for _, item := range m.Files {
+		if item.From.Source == manifest.Age {
+			p.inputs = append(p.inputs, local(dir, item.From.File))
+		}
 	}
 	src := manifest.Sources{Dir: dir, Age: secrets.DecryptAge}
 	if m.NeedsSecrets() {
@@ -106,6 +112,14 @@ func (f *sourceFlags) gatherManifest(ctx context.Context, p *payload, host strin
 	p.entries = append(p.entries, resolved.Entries...)
 	p.hostKey = resolved.HostKey
 	return nil
+}
+
+// local is a file that a manifest in dir names.
+func local(dir, file string) string {
+	if file = filepath.FromSlash(file); filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(dir, file)
 }
 
 func (f *sourceFlags) findSecrets(host string) (string, error) {

@@ -117,14 +117,10 @@ func places() []place {
 	env(sopsage.SopsAgeKeyCmdEnv, func(string) string { return "its command gave none that fits" })
 	env(sopsage.SopsAgeSshPrivateKeyFileEnv, named(readable))
 	env(sopsage.SopsAgeSshPrivateKeyCmdEnv, func(string) string { return "its command gave none that fits" })
-	if home, err := os.UserHomeDir(); err == nil && home != "" {
-		for _, name := range []string{"id_ed25519", "id_rsa"} {
-			file := filepath.Join(home, ".ssh", name)
-			all = append(all, place{name: file, state: readable(file)})
-		}
+	for _, file := range defaultSSHFiles() {
+		all = append(all, place{name: file, state: readable(file)})
 	}
-	if dir := configDir(); dir != "" {
-		file := filepath.Join(dir, filepath.FromSlash(sopsage.SopsAgeKeyUserConfigPath))
+	if file := defaultAgeFile(); file != "" {
 		all = append(all, place{name: file, state: identityFile(file)})
 	}
 	return all
@@ -142,6 +138,24 @@ func describe(all []place, troubled bool) []string {
 		}
 	}
 	return texts
+}
+
+// defaultSSHFiles are the SSH keys that sops tries without being told of them.
+func defaultSSHFiles() []string {
+	home, err := os.UserHomeDir()
+	if err != nil || home == "" {
+		return nil
+	}
+	return []string{filepath.Join(home, ".ssh", "id_ed25519"), filepath.Join(home, ".ssh", "id_rsa")}
+}
+
+// defaultAgeFile is the file of age identities that sops reads without being told of it; "" where there is no directory for it.
+func defaultAgeFile() string {
+	dir := configDir()
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, filepath.FromSlash(sopsage.SopsAgeKeyUserConfigPath))
 }
 
 // configDir is where sops looks for sops/age/keys.txt.
