@@ -44,13 +44,14 @@ func (c *console) childOutput() io.Writer {
 	return c.err
 }
 
-// finish prints a job's result.
+// finish prints a job's result; with --quiet its warnings alone, on standard error.
 func (c *console) finish(r result) error {
 	if c.flags.JSON {
 		return c.json(r)
 	}
 	if c.flags.Quiet {
-		return nil
+		_, err := io.WriteString(c.err, r.warnings())
+		return err
 	}
 	var b strings.Builder
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -77,9 +78,7 @@ func (c *console) finish(r result) error {
 			fmt.Fprintf(&b, "%s could not read this image: %s\n", rd.Name, rd.Reason)
 		}
 	}
-	for _, w := range r.Warnings {
-		fmt.Fprintf(&b, "warning: %s\n", strings.TrimPrefix(w.Path+": "+w.Message, ": "))
-	}
+	b.WriteString(r.warnings())
 	if c.flags.Verbose || r.DryRun {
 		fmt.Fprintf(&b, "space: %d of %d free blocks of %d bytes and %d of %d free inodes needed\n",
 			r.Root.NeedBlocks, r.Root.FreeBlocks, r.Root.BlockSize, r.Root.NeedInodes, r.Root.FreeInodes)
@@ -104,6 +103,15 @@ func (c *console) finish(r result) error {
 	}
 	_, err := io.WriteString(c.out, b.String())
 	return err
+}
+
+// warnings are lines for people.
+func (r *result) warnings() string {
+	var b strings.Builder
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", show.Printable(strings.TrimPrefix(w.Path+": "+w.Message, ": ")))
+	}
+	return b.String()
 }
 
 func (c *console) json(v any) error {
