@@ -23,7 +23,7 @@ type writeFlags struct {
 func (f *writeFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.overwrite, "overwrite", false, "replace files that are in the image with other content")
 	cmd.Flags().BoolVar(&f.force, "force", false, "replace the output file if it exists; a file that the run reads is never replaced")
-	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show the plan and whether it would fit; write nothing")
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, "show the plan and whether it would fit, or refuse what the run would refuse; write nothing")
 	cmd.Flags().StringArrayVar(&f.allow, "allow", nil, "lift the refusal of paths below `PREFIX`, and accept directories there that others may write to (repeatable)")
 	cmd.Flags().StringVar(&f.knownHosts, "known-hosts", "", "append the host's line to `FILE`, once")
 	cmd.Flags().StringVar(&f.receipt, "receipt", "", "write what was done to `FILE`, as JSON without secrets")

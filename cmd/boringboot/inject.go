@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -107,7 +108,12 @@ func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 		res.Warnings = append(res.Warnings, readableByOthers(i.image)...)
 	}
 	switch {
+	case i.write.dryRun && i.dest == "":
+		return i.rehearse(ctx, c, j, res)
 	case i.write.dryRun:
+		if err := diskimage.Check(i.dest, i.write.force); err != nil {
+			return hintDest(err)
+		}
 		return dryRun(ctx, c, j, i.image, res)
 	case i.dest != "":
 		out, err := diskimage.Create(i.dest, i.write.force)
@@ -147,8 +153,7 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 	err = j.apply(ctx, img, done)
 	switch {
 	case errors.Is(err, ext4.ErrNoJournal) && img.Device():
-		return cli.WithHint(fmt.Errorf("%s: its file system has no journal: what is cut off in the middle of a change leaves it damaged", i.image),
-			"--no-journal takes that risk; tune2fs -j gives it a journal")
+		return i.needsJournal()
 	case errors.Is(err, ext4.ErrNoJournal):
 		return i.throughCopy(ctx, c, j, img, records, res)
 	case err != nil:
@@ -158,6 +163,36 @@ func (i *injectCommand) inPlace(ctx context.Context, c *console, j *job, records
 		return err
 	}
 	return report(ctx, c, records, res, done)
+}
+
+// rehearse shows what inPlace would do, and refuses what it would refuse.
+func (i *injectCommand) rehearse(ctx context.Context, c *console, j *job, res result) error {
+	img, err := diskimage.RehearseInPlace(i.image)
+	if err != nil {
+		return hintInPlace(err)
+	}
+	defer img.Close()
+	j.source = i.image
+	done, err := j.run(ctx, img)
+	if err != nil {
+		return err
+	}
+	if done.changes && !i.noJournal && !slices.Contains(done.info.Features, "has_journal") {
+		if img.Device() {
+			return i.needsJournal()
+		}
+		if err := img.Replaceable(); err != nil {
+			return hintInPlace(err)
+		}
+	}
+	res.fill(done)
+	return c.finish(res)
+}
+
+// needsJournal is the error of a device whose file system has no journal.
+func (i *injectCommand) needsJournal() error {
+	return cli.WithHint(fmt.Errorf("%s: its file system has no journal: what is cut off in the middle of a change leaves it damaged", i.image),
+		"--no-journal takes that risk; tune2fs -j gives it a journal")
 }
 
 // throughCopy changes a copy of the image that takes its place when it is verified and synced: the file system has no journal that

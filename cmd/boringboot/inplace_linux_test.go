@@ -247,6 +247,7 @@ func TestADeviceIsChangedWhereItIs(t *testing.T) {
 	testimage.Fsck(t, w.path("disk.img"), testimage.Options{}.RootOffset())
 	w.must(0, "boringboot", "inject", device, "--secrets", "secrets/bastet.yaml")
 	// The file below the device is somebody's, now.
+	sameRefusal(t, w, []string{"inject", "disk.img", "--secrets", "secrets/bastet.yaml"})
 	checkFailure(t, w, failure{want: []string{"disk.img is in use", device}}, "inject", "disk.img", "--secrets", "secrets/bastet.yaml")
 }
 
@@ -255,6 +256,7 @@ func TestADeviceWithoutAJournalNeedsAWord(t *testing.T) {
 	w.sh("cp", "--sparse=always", journalless(t), "work.img")
 	device := loop(t, w.path("work.img"))
 	before := testimage.Snapshot(t, w.path("work.img"))
+	sameRefusal(t, w, []string{"inject", device, "--secrets", "secrets/bastet.yaml"})
 	checkFailure(t, w, failure{want: []string{device, "no journal", "--no-journal"}}, "inject", device, "--secrets", "secrets/bastet.yaml")
 	if testimage.Snapshot(t, w.path("work.img")) != before {
 		t.Fatal("the device was changed")
@@ -275,6 +277,7 @@ func TestWhatIsMountedIsLeftAlone(t *testing.T) {
 	mount(t, dir, "-t", "ext4", device)
 	for _, target := range []string{device, "work.img"} {
 		before := testimage.Snapshot(t, w.path("work.img"))
+		sameRefusal(t, w, []string{"inject", target, "--secrets", "secrets/bastet.yaml"})
 		checkFailure(t, w, failure{want: []string{target, "in use", "unmount"}}, "inject", target, "--secrets", "secrets/bastet.yaml")
 		if testimage.Snapshot(t, w.path("work.img")) != before {
 			t.Errorf("%s was changed", target)
@@ -336,13 +339,13 @@ func TestACardThatWasPulledFromARunningMachine(t *testing.T) {
 	w.sh("cp", "--sparse=always", "work.img", "pulled.img")
 	testimage.Unmount(t, mounted)
 	for _, dry := range []bool{true, false} {
-		args := []string{"inject", "pulled.img", "--secrets", "secrets/bastet.yaml"}
+		args, says := []string{"inject", "pulled.img", "--secrets", "secrets/bastet.yaml"}, "replayed"
 		before := testimage.Snapshot(t, w.path("pulled.img"))
 		if dry {
-			args = append(args, "--dry-run")
+			args, says = append(args, "--dry-run"), "would be replayed"
 		}
 		f := w.must(0, "boringboot", args...)
-		if !strings.Contains(f.stdout, "was not unmounted") {
+		if !strings.Contains(f.stdout, "was not unmounted") || !strings.Contains(f.stdout, says) || !dry && strings.Contains(f.stdout, "would") {
 			t.Errorf("dry run %v: %s", dry, f.stdout)
 		}
 		if changed := testimage.Snapshot(t, w.path("pulled.img")) != before; changed == dry {

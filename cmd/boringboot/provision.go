@@ -86,6 +86,9 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 	j := &job{sel: partition.Selector(p.root), entries: payload.entries, dryRun: p.write.dryRun,
 		options: inject.Options{Allow: p.write.allow, Overwrite: p.write.overwrite, Time: epoch, Copy: true}}
 	if p.write.dryRun {
+		if err := diskimage.Check(dest, p.write.force); err != nil {
+			return hintDest(err)
+		}
 		source, err := p.sourceImage(ctx, c)
 		if err != nil {
 			return err
@@ -132,7 +135,7 @@ func destination(dest, host string) string {
 	return dest
 }
 
-// dryRun shows what a job would do to the image at path, and whether it would fit.
+// dryRun shows what a job would do to a copy of the image at path, and whether it would fit.
 func dryRun(ctx context.Context, c *console, j *job, path string, res result) error {
 	j.source = path
 	img, err := diskimage.Open(ctx, path, c.progress)

@@ -41,17 +41,18 @@ func (f *writeFlags) checkRecords(host string, p *payload) (*records, error) {
 	if err := notStdout("--receipt", f.receipt, "--json prints the same object to standard output"); err != nil {
 		return nil, err
 	}
-	if f.dryRun {
-		return r, nil
-	}
 	r.knownHosts, r.receipt = f.knownHosts, f.receipt
+	probe := checkReplaceable
+	if f.dryRun {
+		probe = func(path string) error { return atomicfile.Check(path, true) }
+	}
 	if r.knownHosts != "" {
-		if err := checkAppendable(r.knownHosts); err != nil {
+		if err := checkAppendable(r.knownHosts, probe); err != nil {
 			return nil, fmt.Errorf("--known-hosts: %w", err)
 		}
 	}
 	if r.receipt != "" {
-		if err := checkReplaceable(r.receipt); err != nil {
+		if err := probe(r.receipt); err != nil {
 			return nil, fmt.Errorf("--receipt: %w", err)
 		}
 	}
@@ -66,12 +67,12 @@ func notStdout(what, path, instead string) error {
 	return cli.WithHint(fmt.Errorf("%s -: it is written to a file, not to standard output", what), "%s; ./- is a file of that name", instead)
 }
 
-// checkAppendable fails where a file cannot be made or appended to.
-func checkAppendable(path string) error {
+// checkAppendable fails where a file cannot be made, as probe finds out, or appended to.
+func checkAppendable(path string, probe func(string) error) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return checkReplaceable(path)
+		return probe(path)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():

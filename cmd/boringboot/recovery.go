@@ -9,24 +9,28 @@ import (
 	"boringboot/ext4"
 )
 
-// describeRecovery says what was recovered, in a sentence.
-func describeRecovery(r *ext4.Recovery) string {
+// describeRecovery says what was recovered, in a sentence, or what would be.
+func describeRecovery(r *ext4.Recovery, dryRun bool) string {
 	var done []string
+	was, were := "was", "were"
+	if dryRun {
+		was, were = "would be", "would be"
+	}
 	for _, part := range []struct {
 		count      int
 		one, other string
 	}{
-		{r.Transactions, "transaction of its journal was replayed", "transactions of its journal were replayed"},
-		{r.FastCommits, "fast commit was replayed", "fast commits were replayed"},
-		{r.Deleted, "file without a name was removed", "files without a name were removed"},
-		{r.Truncated, "file was cut to its length", "files were cut to their length"},
+		{r.Transactions, "transaction of its journal %s replayed", "transactions of its journal %s replayed"},
+		{r.FastCommits, "fast commit %s replayed", "fast commits %s replayed"},
+		{r.Deleted, "file without a name %s removed", "files without a name %s removed"},
+		{r.Truncated, "file %s cut to its length", "files %s cut to their length"},
 	} {
 		switch part.count {
 		case 0:
 		case 1:
-			done = append(done, "1 "+part.one)
+			done = append(done, fmt.Sprintf("1 "+part.one, was))
 		default:
-			done = append(done, fmt.Sprintf("%d %s", part.count, part.other))
+			done = append(done, fmt.Sprintf("%d "+part.other, part.count, were))
 		}
 	}
 	text := "the file system was not unmounted"

@@ -91,7 +91,7 @@ func (r *result) fill(o *outcome) {
 		r.Warnings = append(r.Warnings, findingResult{Code: "kept-attributes", Message: "the directory was there: " + text + " as below --tree"})
 	}
 	if rec := o.recovery; rec != nil {
-		r.Warnings = append(r.Warnings, findingResult{Code: "recovered", Message: describeRecovery(rec)})
+		r.Warnings = append(r.Warnings, findingResult{Code: "recovered", Message: describeRecovery(rec, r.DryRun)})
 	}
 	confirmed := map[string][]string{}
 	r.Readers = []readerResult{}

@@ -36,9 +36,26 @@ func Create(dest string, force bool) (*File, error) {
 	}
 	t, err := NewTemp(target)
 	if err != nil {
-		return nil, fmt.Errorf("%s: cannot write to the directory %s: %w", dest, filepath.Dir(target), Pathless(err))
+		return nil, notWritable(dest, target, err)
 	}
 	return &File{dest: dest, target: target, force: force, temp: t}, nil
+}
+
+// Check fails where Create would, and makes nothing.
+func Check(dest string, force bool) error {
+	target, err := Dest(dest, force)
+	if err != nil {
+		return err
+	}
+	if err := writable(filepath.Dir(target)); err != nil {
+		return notWritable(dest, target, err)
+	}
+	return nil
+}
+
+// notWritable is the error of a directory that no file can be made in.
+func notWritable(dest, target string, err error) error {
+	return fmt.Errorf("%s: cannot write to the directory %s: %w", dest, filepath.Dir(target), Pathless(err))
 }
 
 // Write appends to the file.

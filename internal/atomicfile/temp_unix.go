@@ -8,6 +8,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // remove deletes the file while it is locked, so that no other run takes it for a stale one in between.
@@ -56,6 +58,11 @@ func SyncDir(dir string) error {
 		return nil
 	}
 	return err
+}
+
+// writable fails where no file can be made in dir.
+func writable(dir string) error {
+	return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
 }
 
 // DiskFull reports whether an error says that there is no space left.

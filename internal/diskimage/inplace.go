@@ -38,6 +38,16 @@ func OpenInPlace(path string) (*Image, error) {
 	return nil, fmt.Errorf("%s is replaced by another file again and again", path)
 }
 
+// RehearseInPlace opens an image as OpenInPlace does, and refuses what that refuses. It cannot be written.
+func RehearseInPlace(path string) (*Image, error) {
+	i, err := OpenInPlace(path)
+	if err != nil {
+		return nil, err
+	}
+	i.writable = false
+	return i, nil
+}
+
 func openInPlace(path string) (*Image, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -39,23 +39,39 @@ const zstdSuffix = ".zst"
 // a symbolic link, the file it points to is made or replaced and the link stays, as a shell's redirection would have it.
 // Temporary files that killed runs left for the same dest are removed.
 func Create(dest string, force bool) (*Output, error) {
-	lower := strings.ToLower(dest)
-	for _, s := range refusedSuffixes {
-		if strings.HasSuffix(lower, s) {
-			return nil, fmt.Errorf("%s: %s is not written: name a raw image (.img) or one compressed with zstd (.img.zst)", dest, s)
-		}
+	if err := checkName(dest); err != nil {
+		return nil, err
 	}
 	o, err := create(dest, force)
 	if err != nil {
 		return nil, err
 	}
-	if o.packed = strings.HasSuffix(lower, zstdSuffix); o.packed {
+	if o.packed = strings.HasSuffix(strings.ToLower(dest), zstdSuffix); o.packed {
 		// It never gets a name, so it needs none: a kill leaves nothing.
 		if err := o.raw.Unname(); err != nil {
 			return nil, errors.Join(err, o.Abort())
 		}
 	}
 	return o, nil
+}
+
+// Check fails where Create would, and makes nothing and removes nothing.
+func Check(dest string, force bool) error {
+	if err := checkName(dest); err != nil {
+		return err
+	}
+	return atomicfile.Check(dest, force)
+}
+
+// checkName refuses a name that promises a format which is not written.
+func checkName(dest string) error {
+	lower := strings.ToLower(dest)
+	for _, s := range refusedSuffixes {
+		if strings.HasSuffix(lower, s) {
+			return fmt.Errorf("%s: %s is not written: name a raw image (.img) or one compressed with zstd (.img.zst)", dest, s)
+		}
+	}
+	return nil
 }
 
 // create begins a raw output.

@@ -29,6 +29,28 @@ type original struct {
 	info  fs.FileInfo // when it was copied
 }
 
+// Replaceable fails where Replace would refuse to begin, and makes nothing.
+func (i *Image) Replaceable() error {
+	info, err := i.file.Stat()
+	if err != nil {
+		return err
+	}
+	if err := i.replaceable(info); err != nil {
+		return err
+	}
+	return atomicfile.Check(i.path, true)
+}
+
+func (i *Image) replaceable(info fs.FileInfo) error {
+	if i.device {
+		return fmt.Errorf("%s is %s: a copy cannot take its place", i.path, atomicfile.KindName(info.Mode()))
+	}
+	if n := links(info); n > 1 {
+		return &LinkedError{Path: i.path, Names: n}
+	}
+	return nil
+}
+
 // Replace begins an output that is a copy of an image file which was opened in place, and which it will replace on Commit, with the same
 // mode, owner and extended attributes. Where the image was named by a symbolic link, the link stays. Until Commit, and after any
 // failure, the image is as it was. An image with several names is refused with a *LinkedError.
@@ -37,11 +59,8 @@ func (i *Image) Replace(ctx context.Context, p Progress) (*Output, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.device {
-		return nil, fmt.Errorf("%s is %s: a copy cannot take its place", i.path, atomicfile.KindName(info.Mode()))
-	}
-	if n := links(info); n > 1 {
-		return nil, &LinkedError{Path: i.path, Names: n}
+	if err := i.replaceable(info); err != nil {
+		return nil, err
 	}
 	o, err := create(i.path, true)
 	if err != nil {
