@@ -121,6 +121,8 @@ func unpack(ctx context.Context, dst io.WriterAt, src *os.File, f Format, name s
 		return 0, fmt.Errorf("%s: %w", name, in.err)
 	case errors.As(err, &sink):
 		return 0, sink.err
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()): // noticed between two reads of the source, or by a decoder that was fed already
+		return 0, fmt.Errorf("%s: %w", name, ctx.Err())
 	}
 	return 0, &streamError{name, f, err}
 }

@@ -4,6 +4,7 @@ package diskimage
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,7 +53,7 @@ func TestCancellingAtAnyMomentLeavesEverythingAsItWas(t *testing.T) {
 						break // at was beyond the last moment
 					}
 					moments++
-					if !errors.Is(err, context.Canceled) {
+					if !errors.Is(err, context.Canceled) || errors.Is(err, ErrDamaged) {
 						t.Fatalf("moment %d: error %v, want context.Canceled", at, err)
 					}
 					if got := readFile(t, path); string(got) != "old" {
@@ -72,6 +73,35 @@ func TestCancellingAtAnyMomentLeavesEverythingAsItWas(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// cancelling is a place to write to where each write ends a context.
+type cancelling struct{ cancel context.CancelFunc }
+
+func (c cancelling) WriteAt(b []byte, _ int64) (int, error) {
+	c.cancel()
+	return len(b), nil
+}
+
+// TestAnInterruptionIsNoDamage: a small file is read whole before much of it is unpacked, so that no read of it fails.
+func TestAnInterruptionIsNoDamage(t *testing.T) {
+	for format, command := range map[Format]string{Zstd: `zstd -q -c "$1" >"$2"`, XZ: `xz -0 -c "$1" >"$2"`, Gzip: `gzip -1 -c "$1" >"$2"`, Bzip2: `bzip2 -c "$1" >"$2"`} {
+		t.Run(string(format), func(t *testing.T) {
+			f, err := os.Open(store(t, bytes.Repeat([]byte("not a hole\n"), mib), command, []string{strings.Fields(command)[0]}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			ctx, cancel := context.WithCancel(context.Background())
+			_, err = unpack(ctx, cancelling{cancel}, f, format, "image.dat", silent{})
+			if !errors.Is(err, context.Canceled) || errors.Is(err, ErrDamaged) {
+				t.Fatalf("error %v, want context.Canceled", err)
+			}
+			if want := "image.dat: context canceled"; err.Error() != want {
+				t.Errorf("error %q, want %q", err, want)
+			}
+		})
 	}
 }
 
