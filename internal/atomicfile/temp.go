@@ -156,10 +156,14 @@ func (t *Temp) unlink() error {
 	return err
 }
 
-// RemoveStale removes temporary files of target that nobody has locked: their run was killed.
+// RemoveStale removes temporary files of target that nobody has locked: their run was killed. Those of other targets stay: where a
+// file system has no locks, they may be those of a run that is at work. In a directory that may not be listed nothing is found.
 func RemoveStale(target string) error {
 	dir := filepath.Dir(target)
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

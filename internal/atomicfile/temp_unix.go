@@ -46,9 +46,14 @@ func renameByLink(from, to string) error {
 	return os.Rename(from, to)
 }
 
-// SyncDir makes a rename last. Some file systems cannot sync a directory and say so with EINVAL or ENOTSUP.
+// SyncDir makes a rename last. Some file systems cannot sync a directory and say so with EINVAL or ENOTSUP. A directory that may be
+// written to and not read cannot be opened: there everything is synced.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)
+	if errors.Is(err, os.ErrPermission) {
+		unix.Sync()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
