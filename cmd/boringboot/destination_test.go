@@ -187,6 +187,55 @@ func TestSignals(t *testing.T) {
 	}
 }
 
+// TestWhatAKillLeftIsRemovedByARunThatFails: it may hold a private key, and the next run may be one that fails at once.
+func TestWhatAKillLeftIsRemovedByARunThatFails(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
+	w := newWorkplace(t)
+	w.write("out/bastet.img", []byte("precious"))
+	w.sh("cp", "--sparse=always", image, "out/work.img")
+	w.sh("ln", "-s", "out/work.img", "link.img")
+	for _, tt := range []struct {
+		left string // whose temporary file is left
+		args []string
+	}{
+		{"bastet.img", []string{"provision", "bastet", "out/", "--image", image}},
+		{"bastet.img", []string{"provision", "bastet", "out/bastet.img", "--image", "nowhere.img", "--force"}},
+		{"bastet.img", []string{"provision", "bastet", "out/", "--image", image, "--secrets", "nowhere.yaml", "--force"}},
+		{"bastet.img", []string{"provision", "bastet", "out/", "--image", image, "--partition", "0"}},
+		{"new.img", []string{"provision", "bastet", "out/new.img", "--image", "nowhere.img"}},
+		{"new.img.xz", []string{"provision", "bastet", "out/new.img.xz", "--image", image}},
+		{"bastet.img", []string{"inject", image, "-o", "out/bastet.img", "--file", "key.pub:/x"}},
+		{"work.img", []string{"inject", "link.img", "--file", "nowhere:/x"}},
+		{"receipt.json", []string{"inject", "link.img", "--file", "nowhere:/x", "--receipt", "out/receipt.json"}},
+	} {
+		name := "out/." + tt.left + ".boringboot-0123456789abcdef.tmp"
+		w.write(name, w.private)
+		w.must(2, "boringboot", append(tt.args, "--dry-run")...)
+		if _, err := os.Stat(w.path(name)); err != nil {
+			t.Errorf("%q: a dry run removed it: %v", tt.args, err)
+		}
+		w.must(2, "boringboot", tt.args...)
+		if _, err := os.Stat(w.path(name)); err == nil {
+			t.Errorf("%q: it is still there", tt.args)
+		}
+		os.Remove(w.path(name))
+	}
+	// What another run has is not left, and what is another's destination may be.
+	for _, name := range []string{"out/.bastet.img.boringboot-0123456789abcdef.tmp", "out/.other.img.boringboot-0123456789abcdef.tmp"} {
+		w.write(name, nil)
+	}
+	f, err := os.Open(w.path("out/.bastet.img.boringboot-0123456789abcdef.tmp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	w.must(2, "boringboot", "provision", "bastet", "out/", "--image", image)
+	w.only("out", ".bastet.img.boringboot-0123456789abcdef.tmp", ".other.img.boringboot-0123456789abcdef.tmp", "bastet.img", "work.img")
+}
+
 // TestKilledInPlace kills inject while it changes an image in place: the kernel then finds all of the files or none of them.
 func TestKilledInPlace(t *testing.T) {
 	testimage.Require(t, "strace")

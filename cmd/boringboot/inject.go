@@ -3,6 +3,7 @@ package main
 // This file is the command inject.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,7 @@ mounted; one whose file system has no journal needs --no-journal.`,
 
 func (i *injectCommand) run(cmd *cobra.Command, c *console) error {
 	ctx := cmd.Context()
+	i.write.clean(cmp.Or(i.dest, i.image))
 	useManifest := i.source.secrets != "" || i.source.manifest.File != "" || i.host != "" && len(i.source.trees)+len(i.source.files) == 0
 	if !useManifest && len(i.source.trees)+len(i.source.files) == 0 {
 		return cli.Usage(cmd, "nothing to inject: none of --secrets, --manifest, --host, --tree and --file is there")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"boringboot/internal/atomicfile"
 )
 
 // output is a file that a run writes, and the option or the argument that names it.
@@ -14,6 +16,16 @@ type output struct{ name, path string }
 // outputs are what a run writes besides the image. Those with an empty path are not wanted.
 func (f *writeFlags) outputs() []output {
 	return []output{{"--known-hosts", f.knownHosts}, {"--receipt", f.receipt}}
+}
+
+// clean removes what killed runs left of the files that this one writes, before anything else can fail: it may hold a private key.
+func (f *writeFlags) clean(image string) {
+	if f.dryRun {
+		return
+	}
+	for _, o := range append(f.outputs(), output{path: image}) {
+		atomicfile.Clean(o.path)
+	}
 }
 
 // checkOutputs fails where a file that a run writes is one that it reads, or another one that it writes.

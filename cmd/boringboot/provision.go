@@ -61,6 +61,8 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 	if err := nixbuild.CheckHost(p.host); err != nil {
 		return err
 	}
+	dest := destination(p.dest, p.host)
+	p.write.clean(dest)
 	if err := p.root.Check(cmd); err != nil {
 		return err
 	}
@@ -75,7 +77,6 @@ func (p *provision) run(cmd *cobra.Command, c *console) error {
 	if err != nil {
 		return err
 	}
-	dest := destination(p.dest, p.host)
 	if err := checkOutputs(append(p.write.outputs(), output{"DEST", dest}), append(payload.inputs, p.starting()...)); err != nil {
 		return err
 	}

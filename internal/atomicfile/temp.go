@@ -156,6 +156,14 @@ func (t *Temp) unlink() error {
 	return err
 }
 
+// Clean removes what killed runs left of dest, as far as it can. Create does so, too, and says what is wrong with it; Clean is for a
+// run that may fail before that.
+func Clean(dest string) {
+	if target, err := resolve(dest); err == nil {
+		_ = RemoveStale(target)
+	}
+}
+
 // RemoveStale removes temporary files of target that nobody has locked: their run was killed. Those of other targets stay: where a
 // file system has no locks, they may be those of a run that is at work. In a directory that may not be listed nothing is found.
 func RemoveStale(target string) error {
