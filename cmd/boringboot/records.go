@@ -4,16 +4,12 @@ package main
 // before the job begins, so that a name that cannot be written to is found out before anything is built.
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"strings"
 
 	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
@@ -117,82 +113,6 @@ func (r *records) write(ctx context.Context, res *result) error {
 		return fmt.Errorf("--receipt: %w", err)
 	}
 	return nil
-}
-
-// appendKnownHosts appends the host's line. It locks the file: two runs for one host at the same time append it once.
-func (r *records) appendKnownHosts(ctx context.Context) (other bool, err error) {
-	f, isNew, err := openLocked(ctx, r.knownHosts)
-	if err != nil {
-		return false, err
-	}
-	other, err = appendOnce(f, r.key.KnownHosts(r.host))
-	if isNew {
-		err = errors.Join(err, f.Chmod(0o600)) // whatever the umask made of it
-	}
-	return other, errors.Join(err, f.Close())
-}
-
-// openLocked opens a file to append to it, makes it where it is not there, and waits until no other run has it. A file that another
-// program has replaced meanwhile (ssh-keygen -R) is opened anew.
-func openLocked(ctx context.Context, path string) (f *os.File, isNew bool, err error) {
-	for {
-		f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
-		isNew = err == nil
-		if errors.Is(err, fs.ErrExist) {
-			f, err = os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		if err := atomicfile.Await(ctx, f); err != nil {
-			return nil, false, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
-		}
-		ours, err := f.Stat()
-		if err != nil {
-			return nil, false, errors.Join(err, f.Close())
-		}
-		if there, err := os.Stat(path); err == nil && os.SameFile(ours, there) {
-			return f, isNew, nil
-		}
-		if err := f.Close(); err != nil {
-			return nil, false, err
-		}
-	}
-}
-
-// appendOnce appends a known_hosts line to f unless f holds it already, and reports whether f has another key of the same host and
-// type. The append is one write, so that whoever reads meanwhile sees no half of a line.
-func appendOnce(f io.ReadWriteSeeker, line string) (other bool, err error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return false, err
-	}
-	const limit = 64 << 20 // far beyond any known_hosts file
-	old, err := io.ReadAll(io.LimitReader(f, limit))
-	if err != nil {
-		return false, err
-	}
-	if len(old) == limit {
-		return false, errors.New("larger than 64 MiB: not a known_hosts file")
-	}
-	want, there := strings.Fields(line), false
-	for l := range strings.Lines(string(old)) {
-		fields := strings.Fields(l)
-		switch {
-		case strings.TrimSpace(l) == line:
-			there = true
-		case len(fields) >= 3 && fields[1] == want[1] && fields[2] != want[2] && slices.Contains(strings.Split(fields[0], ","), want[0]):
-			other = true
-		}
-	}
-	if there {
-		return other, nil
-	}
-	text := line + "\n"
-	if len(old) > 0 && !bytes.HasSuffix(old, []byte("\n")) {
-		text = "\n" + text
-	}
-	_, err = io.WriteString(f, text)
-	return other, err
 }
 
 // hintDest adds to an error about DEST what the user can do about it.
