@@ -27,7 +27,7 @@ func newDemo() *cobra.Command {
 		Use:   "demo DIR",
 		Short: "The whole job on an embedded image, with keys made on the spot: needs nothing but Go",
 		Long: `demo writes a small NixOS-like SD image, an age identity and a SOPS file into DIR and provisions the host "demo" from them. It
-prints each command it stands for, so that you can run them by hand. The keys are made on the spot; use them for nothing else.`,
+prints each command it stands for, so that you can run them by hand (with --force, as the image is there by then). The keys are made on the spot; use them for nothing else.`,
 		Args: cli.Args("DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.dir = args[0]
@@ -55,16 +55,14 @@ func (d *demoCommand) run(ctx context.Context, c *console) error {
 	}
 	image := filepath.Join(in.Dir, demo.Host+".img")
 	args := []string{"provision", demo.Host, in.Dir + "/", "--image", in.Image, "--secrets", in.Secrets,
-		"--known-hosts", filepath.Join(in.Dir, "known_hosts"), "--receipt", filepath.Join(in.Dir, "receipt.json")}
-	if d.force {
-		args = append(args, "--force")
-	}
+		"--known-hosts", filepath.Join(in.Dir, "known_hosts"), "--receipt", filepath.Join(in.Dir, "receipt.json"), "--force"}
 	for flag, on := range map[string]bool{"--json": d.out.JSON, "--quiet": d.out.Quiet} {
 		if on {
 			args = append(args, flag)
 		}
 	}
-	c.step("\n$ export SOPS_AGE_KEY_FILE=%s", shellQuote(in.Identity))
+	c.step("\nYou can run these again by hand: --force replaces the image that is there by then.")
+	c.step("$ export SOPS_AGE_KEY_FILE=%s", shellQuote(in.Identity))
 	c.step("$ boringboot %s", commandLine(args))
 	if err := run(ctx, args); err != nil {
 		return err
