@@ -45,63 +45,13 @@ func newDecompressor(f Format, r io.Reader, fileSize int64) (io.ReadCloser, erro
 	case XZ:
 		// mikelolasagasti/xz, a port of XZ Embedded, rather than ulikunitz/xz: a third faster on a tree of binaries and more than
 		// twice as fast on zeros, it knows the BCJ filters, and it takes a limit for the dictionary, which the stream states.
-		d, err := xz.NewReader(r, uint32(windowLimit(fileSize)))
-		return io.NopCloser(d), err
+		return newXZReader(r, uint32(windowLimit(fileSize)))
 	case Gzip:
 		return newGzipReader(r)
 	case Bzip2:
 		return io.NopCloser(bzip2.NewReader(r)), nil
 	}
 	return nil, fmt.Errorf("no decompressor for format %q", f)
-}
-
-// gzipReader reads a sequence of members as one stream. Like gzip(1) it ignores zeros behind the last one, which tapes and
-// some downloads append.
-type gzipReader struct {
-	*gzip.Reader
-	r *bufio.Reader
-}
-
-func newGzipReader(r io.Reader) (io.ReadCloser, error) {
-	br := bufio.NewReader(r) // gzip.Reader then takes no byte beyond a member's end
-	z, err := gzip.NewReader(br)
-	if err != nil {
-		return nil, midStream(err)
-	}
-	z.Multistream(false)
-	return &gzipReader{z, br}, nil
-}
-
-func (g *gzipReader) Read(b []byte) (int, error) {
-	n, err := g.Reader.Read(b)
-	if err != io.EOF {
-		return n, err
-	}
-	for {
-		next, err := g.r.Peek(1)
-		if err != nil {
-			return n, err
-		}
-		if next[0] != 0 {
-			break
-		}
-		if _, err := g.r.Discard(1); err != nil {
-			return n, err
-		}
-	}
-	if err := g.Reader.Reset(g.r); err != nil {
-		return n, midStream(err)
-	}
-	g.Multistream(false)
-	return n, nil
-}
-
-// midStream is the error of a header that started: the source's end is too early there.
-func midStream(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // unpack writes what src holds, compressed with f, to dst, leaving out blocks of zeros, and returns its length in bytes.

@@ -58,8 +58,8 @@ var compressions = []struct {
 	sig    signature
 }{
 	{Zstd, signature{0, "\x28\xb5\x2f\xfd"}}, // RFC 8878, 3.1.1
-	{XZ, signature{0, "\xfd7zXZ\x00"}},
-	{Gzip, signature{0, "\x1f\x8b\x08"}}, // RFC 1952; 8: deflate, the only method there is
+	{XZ, signature{0, xzMagic}},
+	{Gzip, signature{0, gzipMagic}}, // RFC 1952; 8: deflate, the only method there is
 	// "BZh", a digit for the block size, then the first block or, when nothing was compressed, the end.
 	{Bzip2, signature{4, "\x31\x41\x59\x26\x53\x59"}},
 	{Bzip2, signature{4, "\x17\x72\x45\x38\x50\x90"}},
