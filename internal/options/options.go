@@ -4,10 +4,12 @@ package options
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -24,8 +26,26 @@ type Root struct {
 
 // Register adds --partition and --label to cmd.
 func (r *Root) Register(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&r.Number, "partition", 0, "the root partition's `number`, where it is not plain which one it is")
+	cmd.Flags().Var((*number)(&r.Number), "partition", "the root partition's `number`, where it is not plain which one it is")
 	cmd.Flags().StringVar(&r.Label, "label", "", "the root file system's `label`, where it is not plain which one it is")
+}
+
+// number is a pflag.Value that says in plain words what is none.
+type number int
+
+func (n *number) String() string { return strconv.Itoa(int(*n)) }
+func (n *number) Type() string   { return "int" }
+
+func (n *number) Set(text string) error {
+	v, err := strconv.ParseInt(text, 0, strconv.IntSize)
+	if errors.Is(err, strconv.ErrRange) {
+		return errors.New("no disk has so many")
+	}
+	if err != nil {
+		return errors.New("it is not a number")
+	}
+	*n = number(v)
+	return nil
 }
 
 // Check finds what can be no partition before an image is opened.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"boringboot/internal/manifest"
 )
 
@@ -77,5 +79,27 @@ func TestAPipeIsReadUntilTheContextEnds(t *testing.T) {
 	go os.WriteFile(other, []byte(text), 0)
 	if m, _, err := (Manifest{File: other}).Load(t.Context()); err != nil || len(m.Files) != 1 {
 		t.Errorf("somebody writes: %+v, %v", m, err)
+	}
+}
+
+func TestAPartitionIsANumber(t *testing.T) {
+	for text, says := range map[string]string{
+		"2":                    "",
+		"x":                    `invalid argument "x" for "--partition" flag: it is not a number`,
+		"1.5":                  `invalid argument "1.5" for "--partition" flag: it is not a number`,
+		"99999999999999999999": `invalid argument "99999999999999999999" for "--partition" flag: no disk has so many`,
+		"0":                    "--partition 0: partitions are numbered from 1",
+		"-1":                   "--partition -1: partitions are numbered from 1",
+	} {
+		var root Root
+		cmd := &cobra.Command{Use: "p"}
+		root.Register(cmd)
+		err := cmd.ParseFlags([]string{"--partition", text})
+		if err == nil {
+			err = root.Check(cmd)
+		}
+		if err == nil && (says != "" || root.Number != 2) || err != nil && err.Error() != says {
+			t.Errorf("--partition %s: %d, %v; want %q", text, root.Number, err, says)
+		}
 	}
 }
