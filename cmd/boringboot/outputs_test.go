@@ -83,6 +83,20 @@ func TestWhatWasNamedIsKeptEvenIfUnused(t *testing.T) {
 	}
 }
 
+// TestAFlakeIsKept: what an image is built from is read, too.
+func TestAFlakeIsKept(t *testing.T) {
+	w := newWorkplace(t)
+	w.write("flake.nix", []byte("{ }"))
+	w.write("sub/flake.lock", []byte("{ }"))
+	checkFailure(t, w, failure{want: []string{"DEST flake.nix"}}, "provision", "bastet", "flake.nix", "--force")
+	checkFailure(t, w, failure{want: []string{"--receipt sub/flake.lock"}}, "provision", "bastet", "out.img", "--flake", "./sub", "--receipt", "sub/flake.lock")
+	for _, name := range []string{"flake.nix", "sub/flake.lock"} {
+		if got := string(w.read(name)); got != "{ }" {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // TestOutputsAreFilesOfTheirOwn, by another way to the same name, too, while none of them is there.
 func TestOutputsAreFilesOfTheirOwn(t *testing.T) {
 	image := testimage.Ext4(t, testimage.Options{StorePaths: 5})
