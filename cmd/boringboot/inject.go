@@ -19,6 +19,7 @@ import (
 	"boringboot/internal/cli"
 	"boringboot/internal/diskimage"
 	"boringboot/internal/filemode"
+	"boringboot/internal/needed"
 	"boringboot/internal/nixbuild"
 	"boringboot/internal/options"
 	"boringboot/partition"
@@ -134,7 +135,7 @@ func (i *injectCommand) files(p *payload) (outputs []output, inputs []string) {
 	if i.dest == "" {
 		return append(i.write.outputs(), output{"IMAGE", i.image}), p.inputs
 	}
-	if !sameFile(i.dest, i.image) {
+	if !needed.Same(i.dest, i.image) {
 		inputs = append(inputs, i.image)
 	}
 	return append(i.write.outputs(), output{"-o", i.dest}), append(inputs, p.inputs...)

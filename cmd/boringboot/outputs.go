@@ -4,10 +4,9 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"boringboot/internal/atomicfile"
+	"boringboot/internal/needed"
 )
 
 // output is a file that a run writes, and the option or the argument that names it.
@@ -31,31 +30,14 @@ func (f *writeFlags) clean(image string) {
 // checkOutputs fails where a file that a run writes is one that it reads, or another one that it writes.
 func checkOutputs(outputs []output, inputs []string) error {
 	for i, o := range outputs {
-		for _, input := range inputs {
-			if sameFile(o.path, input) {
-				return fmt.Errorf("%s %s: this is a file that the run itself needs", o.name, o.path)
-			}
+		if err := needed.Check(o.name, o.path, inputs...); err != nil {
+			return err
 		}
 		for _, other := range outputs[i+1:] {
-			if sameFile(o.path, other.path) {
+			if needed.Same(o.path, other.path) {
 				return fmt.Errorf("%s %s: %s names this file, too", o.name, o.path, other.name)
 			}
 		}
 	}
 	return nil
-}
-
-// sameFile reports whether two paths name one file, which need not exist. An empty path names none.
-func sameFile(a, b string) bool {
-	if a == "" || b == "" {
-		return false
-	}
-	there, err := os.Stat(a)
-	too, err2 := os.Stat(b)
-	if err == nil || err2 == nil {
-		return err == nil && err2 == nil && os.SameFile(there, too)
-	}
-	dir, err := os.Stat(filepath.Dir(a))
-	dir2, err2 := os.Stat(filepath.Dir(b))
-	return err == nil && err2 == nil && os.SameFile(dir, dir2) && filepath.Base(a) == filepath.Base(b)
 }

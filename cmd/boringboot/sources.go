@@ -53,7 +53,7 @@ func (p *payload) private() bool {
 // where none is named) is part of it.
 func (f *sourceFlags) gather(ctx context.Context, host string, useManifest bool, allow []string) (*payload, error) {
 	// What was named is kept, whether it is needed or not; and so is an identity that is there.
-	p := &payload{inputs: append(secrets.IdentityFiles(), f.secrets, f.manifest.File)}
+	p := &payload{inputs: []string{f.secrets, f.manifest.File}}
 	if useManifest {
 		if err := f.gatherManifest(ctx, p, host); err != nil {
 			return nil, err
