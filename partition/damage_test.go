@@ -27,6 +27,7 @@ func TestGPTsAreReadWhereACopyIsWhole(t *testing.T) {
 			name  string
 			harm  func(b image) image
 			warns []string // parts of the warnings, in order
+			cut   bool     // it can be read, and is not to be written to
 			kind  error
 			says  []string
 		}{
@@ -44,7 +45,7 @@ func TestGPTsAreReadWhereACopyIsWhole(t *testing.T) {
 				harm:  func(b image) image { b[sector+60] ^= 1; return append(b, make(image, mib)...) },
 				warns: []string{"the backup is used"}},
 			{name: "the image ends behind the last partition", harm: func(b image) image { return b[:3*mib] },
-				warns: []string{"the backup header cannot be used: sector"}},
+				warns: []string{"the backup header cannot be used: sector"}, cut: true},
 			{name: "the copies disagree", harm: func(b image) image {
 				g, _ := twoParts(sector)
 				other := slices.Clone(b)
@@ -97,8 +98,11 @@ func TestGPTsAreReadWhereACopyIsWhole(t *testing.T) {
 					t.Errorf("partitions (-whole +harmed):\n%s", diff)
 				}
 				checkWarnings(t, table, tt.warns...)
-				if p, err := table.Root(Selector{}); err != nil || p.Number != 2 || p.Start != 2*mib {
-					t.Errorf("Root = %v, %v", p, err)
+				if p, err := table.Find(Selector{}); err != nil || p.Number != 2 || p.Start != 2*mib {
+					t.Errorf("Find = %v, %v", p, err)
+				}
+				if _, err := table.Root(Selector{}); errors.Is(err, ErrTruncated) != tt.cut || err != nil != tt.cut { // nothing is written to what is cut
+					t.Errorf("Root: %v", err)
 				}
 			})
 		}

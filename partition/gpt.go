@@ -165,6 +165,9 @@ func readGPT(d disk, sector mbrSector) (*Table, error) {
 		t.warnDisagreement(primary, backup)
 	case primary != nil:
 		t.faultf(FaultGPTBackup, "gpt: the backup header cannot be used: %v", backupErr)
+		if at, sectors := primary.header.alternate(), uint64(d.size/primary.sectorSize); at >= sectors {
+			t.cut = failf(ErrTruncated, "the image is truncated: its GPT ends with sector %d, the image has %d sectors of %d bytes", at, sectors, primary.sectorSize)
+		}
 	case backup != nil:
 		t.faultf(FaultGPTPrimary, "gpt: the primary header is damaged, the backup is used: %v", primaryErr)
 		used = backup

@@ -4,6 +4,7 @@ package partition
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"os"
 	"os/exec"
@@ -136,6 +137,9 @@ func TestWhatIsWrongWithATableIsWhatTheJudgesFind(t *testing.T) {
 			}
 			if !slices.Equal(codes, tt.want) {
 				t.Errorf("faults %q, want %q", table.Faults, tt.want)
+			}
+			if cut := len(b) < size; (table.cut != nil) != cut || cut && !errors.Is(table.cut, ErrTruncated) {
+				t.Errorf("cut off: %v, want %t", table.cut, cut)
 			}
 			if found, says := sgdisk.finds(t, path); found != tt.sgdisk {
 				t.Errorf("sgdisk finds something: %t, want %t:\n%s", found, tt.sgdisk, says)

@@ -18,12 +18,16 @@ type Selector struct {
 	Label  string // the file system's label
 }
 
-// Root returns the partition that holds the root file system, to be written to: nothing else may lie there. ext2 and ext3 are
+// Root returns the partition that holds the root file system, to be written to: nothing else may lie there, and nothing of the image may be
+// missing. ext2 and ext3 are
 // candidates as well as ext4: whether it can be written is the file system's own question.
 func (t *Table) Root(sel Selector) (Partition, error) {
 	p, err := t.Find(sel)
 	if err != nil {
 		return Partition{}, err
+	}
+	if t.cut != nil {
+		return Partition{}, t.cut
 	}
 	for _, q := range t.Partitions {
 		if q.Number != p.Number && overlap(p, q) {

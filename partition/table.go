@@ -57,6 +57,8 @@ type Table struct {
 	Partitions []Partition
 	Faults     []Fault  // what is wrong or odd and does not stand in the way of reading
 	Warnings   []string // the texts of Faults
+
+	cut error // the image ends before its GPT does; nil: it does not
 }
 
 // Kinds of error, for errors.Is. The error's text says what was found.

@@ -156,6 +156,14 @@ func TestBadImages(t *testing.T) {
 	for _, tt := range []failure{
 		{"no such image", func(w *workplace, _ string) []string { return []string{"--image", "nowhere.img"} }, []string{"nowhere.img"}, nil},
 		{"an image cut in its root", func(w *workplace, _ string) []string { return truncate(disk(w), root+5<<20) }, []string{"truncated"}, nil},
+		{"an image of a GPT cut behind its root", func(w *workplace, _ string) []string {
+			path := testimage.NixOSDisk(t, testimage.Options{StorePaths: 20, Layout: testimage.GPT})
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return truncate(path, info.Size()-512)
+		}, []string{"truncated"}, nil},
 		{"an image cut before its root", func(w *workplace, _ string) []string { return truncate(disk(w), 9<<20) }, []string{"truncated"}, nil},
 		{"an empty image", func(w *workplace, _ string) []string {
 			w.write("empty.img", nil)

@@ -83,7 +83,7 @@ func (i *inspect) run(cmd *cobra.Command, c *console) error {
 	if i.path == "" {
 		return i.overview(cmd.Context(), c, img, table)
 	}
-	root, err := table.Root(partition.Selector(i.root))
+	root, err := table.Find(partition.Selector(i.root))
 	if err != nil {
 		return fmt.Errorf("%s: %w", i.image, err)
 	}

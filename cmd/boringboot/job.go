@@ -64,7 +64,10 @@ func (j *job) plan(img image) (*outcome, error) {
 		return nil, fmt.Errorf("%s: %w", j.source, err)
 	}
 	root, err := table.Root(j.sel)
-	if err != nil {
+	switch {
+	case errors.Is(err, partition.ErrTruncated):
+		return nil, cli.WithHint(fmt.Errorf("%s: %w", j.source, err), "download or build it again; if it was made without a GPT's end, sgdisk -e adds one")
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", j.source, err)
 	}
 	fsys, err := ext4.Open(img.Section(root.Start, root.Size))
