@@ -11,8 +11,10 @@ import (
 	"boringboot/internal/manifest"
 )
 
-// maxLeaks bounds the places that are told of one piece of a secret.
-const maxLeaks = 5
+const (
+	maxLeaks = 5        // places that are told of one secret
+	nearby   = 64 << 10 // bytes: pieces of one secret that are so close to each other are one leak
+)
 
 // Leaks looks for the wanted secrets in every byte of the disk: the other partitions, the gaps between them, all files, free blocks, the
 // rest of last blocks, the journal. What is found anywhere but in the files that hold it by the manifest is an error. structure, if it
@@ -44,8 +46,14 @@ func Leaks(ctx context.Context, d *Disk, structure *Structure, want []manifest.E
 	}
 	l := &locator{d: d, structure: structure}
 	told, seen := map[string]int{}, map[string]bool{} // places of a secret; a secret at a place
+	last := map[string]int64{}                        // where a piece of a secret was
 	for _, h := range hits {
 		n := list[h.needle]
+		before, again := last[n.what]
+		last[n.what] = h.at
+		if part := d.partAt(h.at); again && h.at-before < nearby && part == d.partAt(before) && (part != d.Root || structure == nil) {
+			continue // another piece of it; in the root its blocks tell
+		}
 		message := fmt.Sprintf("%s is also %s", n.what, l.at(h.at))
 		if seen[message] {
 			continue // another piece of it

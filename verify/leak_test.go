@@ -8,7 +8,9 @@ import (
 	"crypto/ed25519"
 	"crypto/pbkdf2"
 	"crypto/sha1"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"os"
 	"strings"
 	"testing"
@@ -196,6 +198,90 @@ func TestALongSecretIsFoundByAnyOfItsSectors(t *testing.T) {
 	found := leaks(t, d, want)
 	if len(found) != 1 || !strings.Contains(found[0].Message, "the content of /srv/absent is also outside all partitions, byte 2097152") {
 		t.Errorf("found %v", found)
+	}
+}
+
+// However few of a secret's bytes are left of a sector, or of the secret if it is a short one, they are found.
+func TestTheBeginningOfALongSecretIsFound(t *testing.T) {
+	text := []byte(strings.ToLower(base64.RawStdEncoding.EncodeToString(noise(78, 1050)))) // 1400 characters
+	for _, c := range []struct {
+		name          string
+		secret, piece []byte
+	}{
+		{"of 1400 bytes the first sector", noise(79, 1400), noise(79, 1400)[:512]},
+		{"of 1400 bytes the second sector", noise(79, 1400), noise(79, 1400)[512:1024]},
+		{"of 1400 characters the first sector", text, text[:512]},
+		{"of 100 characters the first 64", text[:100], text[:64]},
+		{"of 100 characters the last 64", text[:100], text[36:100]},
+		{"of 100 bytes the first 64", noise(80, 100), noise(80, 100)[:64]},
+		{"the token behind words", append([]byte("[main]\nuser = somebody\npassword = "), text[:200]...), text[:64]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if found := planted(t, c.secret, c.piece); len(found) != 1 || found[0].Code != codeLeak {
+				t.Errorf("found %v", found)
+			}
+		})
+	}
+}
+
+// planted gives what is found on a disk of zeros, but for a piece of a secret that is wanted as a file.
+func planted(t *testing.T, secret, piece []byte) []Finding {
+	t.Helper()
+	disk := make([]byte, 1<<20)
+	copy(disk[12345:], piece)
+	want := []manifest.Entry{{Path: "/srv/absent", Kind: manifest.File, Secret: true, Content: newContent(secret)}}
+	d := &Disk{Reader: bytes.NewReader(disk), Size: int64(len(disk)), Parts: []Part{{Size: int64(len(disk))}}}
+	found, err := Leaks(context.Background(), d, nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// What many files begin with, comments, and a key's public half are no leaks of the secret that has them; the rest of it is.
+func TestWhatIsPublicOfASecretIsNotLookedFor(t *testing.T) {
+	rsaKey, ecKey, edKey := pemOf(t, "-t", "rsa", "-b", "2048"), pemOf(t, "-t", "ecdsa", "-m", "PKCS8"), pemOf(t, "-t", "ed25519")
+	encrypted := pemOf(t, "-t", "ed25519", "-N", "no words")
+	pkcs8 := pemOf(t, "-t", "rsa", "-b", "2048", "-m", "PKCS8")
+	token := strings.ToUpper(base64.RawStdEncoding.EncodeToString(noise(81, 60)))
+	age := []byte("# created: 2024-02-29T12:00:00Z\n# public key: age1" + strings.ToLower(token[:58]) + "\nAGE-SECRET-KEY-1" + token[10:68] + "\n")
+	wpa := []byte("ctrl_interface=DIR=/run/wpa_supplicant GROUP=netdev\nupdate_config=1\nnetwork={\n\tssid=\"x\"\n\tpsk=" + token[:64] + "\n}\n")
+	publicOf := func(key []byte) []byte {
+		signer, err := ssh.ParsePrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signer.PublicKey().Marshal()
+	}
+	der := func(key []byte) []byte {
+		block, _ := pem.Decode(key)
+		return block.Bytes
+	}
+	// In base64 with lines as the key's, wherever in a line the public half begins.
+	everywhere := func(b []byte, before int) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: append(make([]byte, before), b...)})
+	}
+	for _, c := range []struct {
+		name           string
+		secret, public []byte
+		private        []byte
+	}{
+		{"an RSA key of OpenSSH", rsaKey, everywhere(publicOf(rsaKey), bytes.Index(der(rsaKey), publicOf(rsaKey))), rsaKey[len(rsaKey)/2:]},
+		{"an RSA key in PKCS #8", pkcs8, pkcs8[:400], pkcs8[400:]},
+		{"an ECDSA key in PKCS #8", ecKey, ecKey[:len("-----BEGIN PRIVATE KEY-----\n")+48], ecKey},
+		{"a key of OpenSSH for another purpose", edKey, edKey[:150], edKey[150:]},
+		{"an encrypted one", encrypted, encrypted[:200], encrypted[200:]},
+		{"an age identity", age, age[:32+60], age[90:]},
+		{"a configuration", wpa, wpa[:90], wpa[90:]},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if found := planted(t, c.secret, c.public); len(found) != 0 {
+				t.Errorf("of what is public: found %v", found)
+			}
+			if found := planted(t, c.secret, c.private); len(found) != 1 {
+				t.Errorf("of the rest: found %v", found)
+			}
+		})
 	}
 }
 

@@ -22,8 +22,8 @@ import (
 
 const (
 	minNeedle   = 6   // bytes: anything shorter is found by chance
-	minPiece    = 16  // bytes of a key's text between two line breaks
 	maxWhole    = 64  // bytes: a secret so short is looked for as a whole
+	minPiece    = 16  // bytes of a key's text between two line breaks
 	windowEvery = 512 // bytes: of a longer one, a window at each sector, the least that a device writes
 	windowSize  = 32  // bytes
 	maxWindows  = 256 // of one secret
@@ -105,19 +105,52 @@ func (m *needleMaker) plain(e *manifest.Entry, what string, secret []byte) {
 	case len(secret) <= maxWhole:
 		m.add(what, secret)
 	default:
-		every := max(windowEvery, len(secret)/maxWindows/windowEvery*windowEvery)
-		found := false
-		for at := windowEvery; at+windowSize <= len(secret); at += every {
-			if w := secret[at : at+windowSize]; distinct(w) >= minDistinct && !bytes.Contains(w, []byte("-----")) {
-				m.add(what, w)
-				found = true
-			}
+		m.windows(what, secret)
+	}
+}
+
+// windows are pieces of a long secret: one of each sector, and of a secret that has no more than one, all.
+//
+// What is public of it is left out, and at the beginning also what may be that of many files.
+func (m *needleMaker) windows(what string, secret []byte) {
+	public := publicParts(secret)
+	oneLine := !bytes.ContainsAny(secret, "\r\n") && !isBinary(secret)
+	next := max(windowEvery, len(secret)/maxWindows/windowEvery*windowEvery) // where the next sector begins that is looked at
+	every, found := next, false
+	for at := 0; at+windowSize <= len(secret); {
+		w := secret[at : at+windowSize]
+		switch {
+		case at%every+windowSize > windowEvery: // the next sector's, or none
+			at = next
+		case overlaps(public, at, at+windowSize), distinct(w) < minDistinct, at < windowEvery && !oneLine && !looksDrawn(w):
+			at++
+		case len(secret) <= windowEvery:
+			m.add(what, w)
+			found = true
+			at += windowSize
+		default:
+			m.add(what, w)
+			found = true
+			at = next
 		}
-		// A file's beginning may be that of many: of a short one, a window from its middle.
-		if at := (len(secret) - windowSize) / 2; !found {
-			m.add(what, secret[at:at+windowSize])
+		for next <= at {
+			next += every
 		}
 	}
+	if found {
+		return
+	}
+	// Nothing of it looks like a secret: what is nearest to the middle, as a file's beginning may be that of many.
+	middle := (len(secret) - windowSize) / 2
+	for off := range middle {
+		for _, at := range []int{middle + off, middle - off} {
+			if !overlaps(public, at, at+windowSize) {
+				m.add(what, secret[at:at+windowSize])
+				return
+			}
+		}
+	}
+	m.add(what, secret[middle:middle+windowSize])
 }
 
 func distinct(b []byte) int {
@@ -161,22 +194,6 @@ func (m *needleMaker) privateKey(e *manifest.Entry, content []byte) {
 		}
 		from = to
 	}
-}
-
-// armored gives the base64 characters of a PEM text, and where in the text each stands.
-func armored(text []byte) (body []byte, positions []int) {
-	at := 0
-	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte("-----")) {
-			for i, c := range line {
-				if c > ' ' {
-					body, positions = append(body, c), append(positions, at+i)
-				}
-			}
-		}
-		at += len(line)
-	}
-	return body, positions
 }
 
 // environment is a file of variables: their values, as they are and as the file has them, and the key that a passphrase and a network's
