@@ -8,9 +8,11 @@ import (
 	"crypto/ed25519"
 	"crypto/pbkdf2"
 	"crypto/sha1"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -163,6 +165,56 @@ func TestASecretAnywhereElseIsALeak(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A key's text may have been wrapped anew, or the key be written in another format.
+func TestAPrivateKeyIsFoundHoweverItIsWrapped(t *testing.T) {
+	d, want, f := leakDisk(t)
+	key := contentOf(t, want[0])
+	block, _ := pem.Decode(key)
+	raw, err := ssh.ParseRawPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(*raw.(*ed25519.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := map[string][]byte{
+		"in PKCS #8":             pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
+		"the seed alone":         []byte(base64.StdEncoding.EncodeToString(raw.(*ed25519.PrivateKey).Seed())),
+		"behind one byte":        []byte(base64.StdEncoding.EncodeToString(append([]byte{1}, block.Bytes...))),
+		"behind two, in one run": []byte(base64.StdEncoding.EncodeToString(append([]byte{1, 2}, block.Bytes...))),
+	}
+	for width := 60; width <= 76; width++ {
+		for _, end := range []string{"\n", "\r\n"} {
+			var b strings.Builder
+			for rest := base64.StdEncoding.EncodeToString(block.Bytes); rest != ""; {
+				n := min(width, len(rest))
+				b.WriteString(rest[:n] + end)
+				rest = rest[n:]
+			}
+			forms[fmt.Sprintf("at %d columns, lines end with %q", width, end)] = []byte(b.String())
+		}
+	}
+	list, _, err := needles(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSearcher(list)
+	for name, form := range forms {
+		found := 0
+		s.find(form, len(form), func(int, int) { found++ })
+		if found == 0 {
+			t.Errorf("%s: nothing found", name)
+		}
+	}
+	if _, err := f.WriteAt(pem.EncodeToMemory(block), 2<<20); err != nil { // at 64 columns
+		t.Fatal(err)
+	}
+	if found := leaks(t, d, want); len(found) != 1 || !strings.Contains(found[0].Message, "the private key of "+keyPath+" is also outside all partitions") {
+		t.Errorf("at 64 columns, on the disk: found %v", found)
 	}
 }
 

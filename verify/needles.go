@@ -23,7 +23,6 @@ import (
 const (
 	minNeedle   = 6   // bytes: anything shorter is found by chance
 	maxWhole    = 64  // bytes: a secret so short is looked for as a whole
-	minPiece    = 16  // bytes of a key's text between two line breaks
 	windowEvery = 512 // bytes: of a longer one, a window at each sector, the least that a device writes
 	windowSize  = 32  // bytes
 	maxWindows  = 256 // of one secret
@@ -164,8 +163,7 @@ func distinct(b []byte) int {
 	return n
 }
 
-// privateKey is an OpenSSH key: its seed, raw, and those parts of its text that hold nothing but the seed. The rest of the text is the same
-// in all such keys, or public.
+// privateKey is an OpenSSH key: its seed, raw and in base64. The rest of the key's text is the same in all such keys, or public.
 func (m *needleMaker) privateKey(e *manifest.Entry, content []byte) {
 	what := "the private key of " + e.Path
 	raw, err := ssh.ParseRawPrivateKey(content)
@@ -176,23 +174,13 @@ func (m *needleMaker) privateKey(e *manifest.Entry, content []byte) {
 	}
 	seed := key.Seed()
 	m.add(what, seed)
-	body, positions := armored(content)
-	blob, err := base64.StdEncoding.DecodeString(string(body))
-	at := bytes.Index(blob, seed)
-	if err != nil || at < 0 {
-		m.plain(e, what, content)
-		return
-	}
-	first, end := (at*8+5)/6, (at+len(seed))*8/6 // characters that stand for bits of the seed alone
-	for from := first; from < end; {
-		to := from + 1
-		for to < end && positions[to] == positions[to-1]+1 {
-			to++
-		}
-		if to-from >= minPiece {
-			m.add(what, body[from:to])
-		}
-		from = to
+	// Where the seed begins among the bytes decides how it is cut into characters. Wherever lines of 44 characters or more are broken, one
+	// half stays whole.
+	for before := range 3 {
+		text := base64.StdEncoding.EncodeToString(append(make([]byte, before), seed...))
+		text = text[(before*8+5)/6 : (before+len(seed))*8/6] // characters that stand for bits of the seed alone
+		m.add(what, []byte(text[:len(text)/2]))
+		m.add(what, []byte(text[len(text)/2:]))
 	}
 }
 
