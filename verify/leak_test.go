@@ -137,6 +137,7 @@ func TestASecretAnywhereElseIsALeak(t *testing.T) {
 		{"the passphrase behind the end of its own file", env.end + 100, psk, "is also in block "},
 		{"the passphrase in another file", places[bigPath][0].first + 10, psk, "(/srv/big)"},
 		{"the key that the passphrase makes", free, []byte(hex.EncodeToString(pmk)), "the key that the passphrase in " + envPath + " makes is also in free block "},
+		{"that key in capitals", free, []byte(strings.ToUpper(hex.EncodeToString(pmk))), "the key that the passphrase in " + envPath + " makes is also in free block "},
 		{"the private key in a free block", free, key, "the private key of " + keyPath + " is also in free block "},
 		{"the private key's seed alone", free + 3, seed, "the private key of " + keyPath + " is also in free block "},
 		{"the private key in the file of the passphrase", places[bigPath][0].first, key, "(/srv/big)"},

@@ -227,6 +227,7 @@ func (m *needleMaker) environment(e *manifest.Entry, content []byte) {
 				what := "the key that the passphrase in " + e.Path + " makes"
 				m.add(what, key)
 				m.add(what, []byte(hex.EncodeToString(key)))
+				m.add(what, []byte(strings.ToUpper(hex.EncodeToString(key))))
 			}
 		}
 	}
