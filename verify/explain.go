@@ -25,6 +25,7 @@ type explainer struct {
 	above    map[uint32]bool            // directories above that were there before
 	names    map[uint32]map[string]bool // in each directory, the names that wanted paths go through
 	paths    map[uint32]int             // how many wanted paths lead to an inode
+	parents  map[uint32]map[uint32]bool // the directories that wanted inodes are in
 	maps     map[uint32]*ext4ro.Layout  // of wanted files
 
 	findings []Finding
@@ -33,7 +34,7 @@ type explainer struct {
 
 func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) (*explainer, error) {
 	e := &explainer{before: before, after: after, was: was, is: is, wanted: map[uint32]bool{}, replaced: map[uint32]bool{}, above: map[uint32]bool{},
-		names: map[uint32]map[string]bool{}, paths: map[uint32]int{}, maps: map[uint32]*ext4ro.Layout{}, findings: []Finding{}}
+		names: map[uint32]map[string]bool{}, paths: map[uint32]int{}, parents: map[uint32]map[uint32]bool{}, maps: map[uint32]*ext4ro.Layout{}, findings: []Finding{}}
 	old, err := openWalker(ctx, before)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBefore, err)
@@ -85,6 +86,10 @@ func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, 
 			}
 			if j > 0 && p.path == at[j-1].join(baseName(p.path)) { // not so behind a symlink or ".."
 				e.allow(at[j-1].ino, baseName(p.path))
+				if e.parents[p.ino] == nil {
+					e.parents[p.ino] = map[uint32]bool{}
+				}
+				e.parents[p.ino][at[j-1].ino] = true
 			}
 		}
 		if err == nil {
@@ -345,6 +350,9 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 		case e.wanted[ino]:
 			if e.hasOtherNames(ino) {
 				e.unexplained("a change of inode %d, which has names besides the wanted ones", ino)
+			}
+			if err := e.besides(ino); err != nil {
+				return err
 			}
 		case e.replaced[ino]:
 			// Another name of a file that was replaced loses a link; the last one is gone.

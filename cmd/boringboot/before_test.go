@@ -51,3 +51,28 @@ func TestWhatWeChangeIsExplained(t *testing.T) {
 		})
 	}
 }
+
+// New files have flags and the project from their directory.
+func TestWhatFilesHaveFromTheirDirectoryIsExplained(t *testing.T) {
+	p := testimage.ProfileNamed("debian-4k")
+	p.Name, p.Features = "debian-4k with project", p.Features+",project"
+	image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 24 << 20, Inodes: 1000})
+	const noatimeDirsyncProjinherit, project = "0x20090080", "7"
+	testimage.DebugfsWrite(t, image, 0, "mkdir /var", "set_inode_field /var flags "+noatimeDirsyncProjinherit, "set_inode_field /var projid "+project)
+	w := newWorkplace(t)
+	w.must(0, "boringboot", "inject", image, "-o", "new.img", "--secrets", "secrets/bastet.yaml")
+	testimage.Fsck(t, w.path("new.img"), 0)
+	const env = "/var/lib/networkmanager/system-connections.env"
+	if stat := testimage.Debugfs(t, w.path("new.img"), 0, "stat "+env); !strings.Contains(stat, "Project:     "+project) || !strings.Contains(stat, "Flags: 0x80080") {
+		t.Errorf("the file has nothing of its directory:\n%s", stat)
+	}
+	f := w.run("verify-image", "new.img", "--secrets", "secrets/bastet.yaml", "--before", image)
+	if f.code != 0 {
+		t.Errorf("exit code %d\n%s%s", f.code, f.stdout, f.stderr)
+	}
+	testimage.DebugfsWrite(t, w.path("new.img"), 0, "set_inode_field "+env+" projid 8")
+	f = w.run("verify-image", "new.img", "--secrets", "secrets/bastet.yaml", "--before", image)
+	if f.code != 1 || !strings.Contains(f.stdout, "nothing explains the project of inode") {
+		t.Errorf("another project: exit code %d\n%s%s", f.code, f.stdout, f.stderr)
+	}
+}

@@ -22,6 +22,7 @@ const (
 type Directory struct {
 	names   map[string]dirent // "." and ".." included
 	subdirs int
+	empty   int // blocks of entries that have no name in them
 }
 
 type dirent struct {
@@ -161,7 +162,11 @@ func (x *dirReader) leaf(n uint64, block []byte) {
 	if x.a.fs.checksums() {
 		block = x.tail(n, block)
 	}
+	before := len(x.d.names)
 	x.chain(n, block)
+	if len(x.d.names) == before {
+		x.d.empty++
+	}
 }
 
 // chain judges a chain of entries, to its end.
