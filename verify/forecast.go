@@ -18,6 +18,7 @@ import (
 const (
 	codeHostKeyUnused     = "host-key-unused"
 	codeEnvironmentUnused = "environment-unused"
+	codeImmutable         = "immutable"
 	codeFewInodes         = "few-free-inodes"
 	codeFewBlocks         = "few-free-blocks"
 )
@@ -36,7 +37,7 @@ const (
 )
 
 // Forecast warns of what would keep the wanted files from being of use: an sshd_config whose HostKey lines do not name the private key;
-// configuration of NetworkManager in which nothing names the environment file; too few free blocks or inodes. Configuration is looked for in
+// configuration of NetworkManager in which nothing names the environment file; files, and directories above them, that cannot be changed; too few free blocks or inodes. Configuration is looked for in
 // /etc and, where the system is one of NixOS that was not booted yet, in the store's …-etc paths. Where there is none, nothing is said.
 //
 // What is damaged is left to the audit. The error is for what could not be read.
@@ -60,6 +61,9 @@ func Forecast(ctx context.Context, root io.ReaderAt, size int64, s *Structure, w
 		return findings, b.failed()
 	}
 	defer r.close()
+	for _, i := range immutables(r, want) {
+		warn(codeImmutable, i.path, "%s", i.text)
+	}
 	c := &config{r}
 	etcs := c.etcs()
 	for _, e := range want {

@@ -72,6 +72,46 @@ func TestTheForecastReadsTheImagesOwnConfiguration(t *testing.T) {
 	}
 }
 
+func TestTheForecastTellsWhatCannotBeChanged(t *testing.T) {
+	for _, c := range []struct {
+		name, command string
+		want          string // no want: nothing is told
+	}{
+		{"nothing", "", ""},
+		{"a directory above is immutable", "set_inode_field /var/lib flags 0x80010", "/var/lib: the directory is immutable: nothing can be made or removed in it"},
+		{"a directory above is append-only", "set_inode_field /var flags 0x80020", "/var: the directory is append-only: nothing can be removed or renamed in it"},
+		{"the root is immutable", "set_inode_field / flags 0x80010", "/: the directory is immutable: nothing can be made or removed in it"},
+		{"a file is immutable", "set_inode_field " + keyPath + " flags 0x80030", keyPath + ": it is immutable: it cannot be replaced or removed"},
+		{"a file is append-only", "set_inode_field " + envPath + " flags 0x80020", envPath + ": it is append-only: it cannot be replaced or removed"},
+		{"another file is immutable", "set_inode_field /lost+found flags 0x80010", ""},
+		{"a directory has other flags", "set_inode_field /var/lib flags 0x800c0", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			want := standard(t)
+			o := small(testimage.NixOS())
+			o.Size, o.Inodes = 40<<20, 1000
+			path := image(t, o, want)
+			if c.command != "" {
+				testimage.DebugfsWrite(t, path, 0, c.command)
+			}
+			f, size := openImage(t, path)
+			found, err := Forecast(context.Background(), f, size, nil, want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := []string{}
+			for _, x := range found {
+				if x.Code == codeImmutable && x.Severity == Warning {
+					got = append(got, x.Path+": "+x.Message)
+				}
+			}
+			if strings.Join(got, "\n") != c.want {
+				t.Errorf("told %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 func TestTheForecastCountsWhatIsFree(t *testing.T) {
 	for _, c := range []struct {
 		name string

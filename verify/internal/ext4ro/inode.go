@@ -29,6 +29,8 @@ const (
 	ModeRegular = 0x8000
 	ModeSymlink = 0xA000
 
+	FlagImmutable  = 0x00000010
+	FlagAppend     = 0x00000020
 	FlagEncrypt    = 0x00000800
 	FlagIndex      = 0x00001000
 	FlagHugeFile   = 0x00040000
