@@ -36,7 +36,7 @@ const (
 	maxFiles  = 2000    // files of a directory of configuration that are looked at
 )
 
-// Forecast warns of what would keep the wanted files from being of use: an sshd_config whose HostKey lines do not name the private key;
+// Forecast warns of what would keep the wanted files from being of use: an sshd_config of which no HostKey line names the private key;
 // configuration of NetworkManager in which nothing names the environment file; files, and directories above them, that cannot be changed; too few free blocks or inodes. Configuration is looked for in
 // /etc and, where the system is one of NixOS that was not booted yet, in the store's …-etc paths. Where there is none, nothing is said.
 //
@@ -70,7 +70,7 @@ func Forecast(ctx context.Context, root io.ReaderAt, size int64, s *Structure, w
 		switch e.Role {
 		case manifest.PrivateKey:
 			if at, ok := c.hostKeyUnused(etcs, e.Path); ok {
-				warn(codeHostKeyUnused, e.Path, "no HostKey line of %s names it, and there are some: sshd would present another key", printable(at))
+				warn(codeHostKeyUnused, e.Path, "no HostKey line of %s names it: sshd would present another key", printable(at))
 			}
 		case manifest.Environment:
 			if at, ok := c.environmentUnused(etcs, e.Path); ok {
@@ -107,19 +107,22 @@ func (c *config) follow(path string) (*way, error) {
 
 // text reads a file; empty where there is none that can be read.
 func (c *config) text(path string) string {
+	text, _ := c.read(path)
+	return text
+}
+
+// read reads a file. It is not ok that there is none, or that it cannot be read.
+func (c *config) read(path string) (text string, ok bool) {
 	w, err := c.follow(path)
 	if err != nil || w.last.kind != kindFile || w.last.size > maxConfig {
-		return ""
+		return "", false
 	}
 	content, err := c.r.content(w)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	data, err := io.ReadAll(io.LimitReader(content, maxConfig))
-	if err != nil {
-		return ""
-	}
-	return string(data)
+	return string(data), err == nil
 }
 
 // list gives the names in a directory, in order; none where there is none.
@@ -163,46 +166,6 @@ func (c *config) etcs() []string {
 	}
 	slices.Sort(etcs)
 	return etcs[:min(len(etcs), maxEtcs)]
-}
-
-// hostKeyUnused says whether there are sshd_configs with HostKey lines, and none of them names the key.
-func (c *config) hostKeyUnused(etcs []string, key string) (at string, unused bool) {
-	for _, etc := range etcs {
-		path := etc + "/ssh/sshd_config"
-		keys := hostKeys(c.text(path))
-		for _, name := range c.list(etc + "/ssh/sshd_config.d") {
-			if strings.HasSuffix(name, ".conf") {
-				keys = append(keys, hostKeys(c.text(etc+"/ssh/sshd_config.d/"+name))...)
-			}
-		}
-		if slices.Contains(keys, key) {
-			return "", false
-		}
-		if len(keys) > 0 {
-			at, unused = path, true
-		}
-	}
-	return at, unused
-}
-
-// hostKeys lists what the HostKey lines of an sshd_config name (sshd_config(5)): keywords in letters of either case, an argument that may be
-// quoted, behind blanks or one "=".
-func hostKeys(text string) (keys []string) {
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		i := strings.IndexAny(line, " \t=")
-		if i < 0 || !strings.EqualFold(line[:i], "HostKey") {
-			continue
-		}
-		value := strings.TrimSpace(strings.TrimPrefix(strings.TrimLeft(line[i:], " \t"), "="))
-		if quoted, ok := strings.CutPrefix(value, `"`); ok {
-			value, _, _ = strings.Cut(quoted, `"`)
-		} else if end := strings.IndexAny(value, " \t#"); end >= 0 {
-			value = value[:end]
-		}
-		keys = append(keys, value)
-	}
-	return keys
 }
 
 // environmentUnused says whether NetworkManager is configured, and nothing of it, nor a unit of systemd, names the environment file.
