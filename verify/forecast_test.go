@@ -56,6 +56,10 @@ func TestTheForecastReadsTheImagesOwnConfiguration(t *testing.T) {
 			etc + "systemd/system/NetworkManager.service": "[Service]\n"}, 0, []string{codeEnvironmentUnused}},
 		{"NetworkManager whose unit has a part that reads the file", map[string]string{"etc/NetworkManager/NetworkManager.conf": "[main]\n",
 			"etc/systemd/system/NetworkManager.service.d/env.conf": "[Service]\nEnvironmentFile=" + envPath + "\n"}, 0, nil},
+		{"NetworkManager whose unit names the file in a comment", map[string]string{"etc/NetworkManager/NetworkManager.conf": "[main]\n",
+			"etc/systemd/system/NetworkManager.service": "[Service]\n#EnvironmentFile=" + envPath + "\n"}, 0, []string{codeEnvironmentUnused}},
+		{"NetworkManager whose unit reads a file that is called nearly so", map[string]string{"etc/NetworkManager/NetworkManager.conf": "[main]\n",
+			"etc/systemd/system/NetworkManager.service": "[Service]\nEnvironmentFile=" + envPath + ".bak\n"}, 0, []string{codeEnvironmentUnused}},
 		{"symlinks in a circle", map[string]string{"etc/ssh/sshd_config": "-> b", "etc/ssh/b": "-> sshd_config"}, 0, nil},
 		{"a directory where the file should be", map[string]string{"etc/ssh/sshd_config/x": "HostKey /y\n"}, 0, nil},
 		{"a file that is too large to be one", map[string]string{"etc/ssh/sshd_config": "HostKey /x\n" + strings.Repeat("#\n", maxConfig/2)}, 0, nil},
@@ -82,6 +86,37 @@ func TestTheForecastReadsTheImagesOwnConfiguration(t *testing.T) {
 				t.Errorf("found %q, want %q", found, c.want)
 			}
 		})
+	}
+}
+
+func TestAFileIsNamedByItsWholePathOutsideComments(t *testing.T) {
+	const file = envPath
+	for text, want := range map[string]bool{
+		"[Service]\nEnvironmentFile=" + file + "\n":                    true,
+		"EnvironmentFile=-" + file:                                     true,
+		"EnvironmentFile = " + file + "\r\n":                           true,
+		`EnvironmentFile="` + file + `"`:                               true,
+		"ExecStart=/bin/nmcli --env-file=" + file + " up":              true,
+		"#!/bin/sh\nset -a; . " + file + "; set +a\n":                  true,
+		"#!/bin/sh\nsource '" + file + "' # the passphrase\n":          true,
+		"#!/bin/sh\nenvsubst <" + file + ">out\n":                      true,
+		"#!/bin/sh\ncat \"" + file + "\"|envsubst\n":                   true,
+		"#!/bin/sh\necho 'a # b' " + file:                              true,
+		"EnvironmentFile=" + file + ".bak\nEnvironmentFile=" + file:    true,
+		"#EnvironmentFile=" + file:                                     false,
+		"  ; EnvironmentFile=" + file:                                  false,
+		"EnvironmentFile=" + file + ".bak":                             false,
+		"EnvironmentFile=" + file + "/x":                               false,
+		"EnvironmentFile=/mnt" + file:                                  false,
+		"EnvironmentFile=${ROOT}" + file:                               false,
+		"EnvironmentFile=.." + file:                                    false,
+		"#!/bin/sh\n# source " + file + "\nexit 0\n":                   false,
+		"#!/bin/sh\nexit 0 # and not " + file:                          false,
+		"EnvironmentFile=/var/lib/networkmanager/system-connections.e": false,
+	} {
+		if got := namesFile(text, file); got != want {
+			t.Errorf("%q names the file: %v", text, got)
+		}
 	}
 }
 
