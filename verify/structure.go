@@ -45,8 +45,12 @@ type GroupUse struct {
 }
 
 // AuditStructure audits the file system that starts at offset 0 of root and is at most size bytes long, and writes nothing. What is wrong
-// is in the findings; the error is for what could not be judged: it holds no such file system, it could not be read, ctx was cancelled.
+// is in the findings; the error is for what could not be judged: it holds no such file system, or only a part of one, it could not be read, ctx
+// was cancelled.
 func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (*Structure, error) {
+	if _, err := ext4ro.ReadSuperblock(root, size); errors.Is(err, ext4ro.ErrTruncated) {
+		return nil, fmt.Errorf("structure: %w", err)
+	}
 	got, err := audit.Run(ctx, root, size, audit.Options{Owners: true})
 	switch {
 	case errors.Is(err, audit.ErrNotExt):

@@ -5,6 +5,7 @@ package verify
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 
 	"boringboot/internal/testimage"
@@ -43,6 +44,27 @@ func TestStructureOfWarningsIsClean(t *testing.T) {
 	}
 	if last := s.Findings[10_000]; last.Code != codeMore || last.Severity != Warning {
 		t.Errorf("the last finding is %v", last)
+	}
+}
+
+// TestStructureOfATruncatedFileSystem gives no verdict, as the files of one get none; a superblock that is damaged and so claims more is one.
+func TestStructureOfATruncatedFileSystem(t *testing.T) {
+	for _, p := range []testimage.Profile{testimage.NixOS(), {Name: "plain", Features: "filetype,sparse_super", BlockSize: 1024, InodeSize: 128}} {
+		path := testimage.Ext4(t, small(p))
+		f, size := openImage(t, path)
+		for _, lacks := range []int64{4096, size / 2} {
+			s, err := AuditStructure(context.Background(), f, size-lacks)
+			if err == nil || !strings.Contains(err.Error(), "it is truncated") {
+				t.Errorf("%s, %d bytes less: %v, error %v", p.Name, lacks, s, err)
+			}
+		}
+	}
+	path := testimage.Ext4(t, small(testimage.NixOS()))
+	testimage.WriteAt(t, path, 1024+6, []byte{0x40}) // s_blocks_count_lo, without its checksum
+	f, size := openImage(t, path)
+	s, err := AuditStructure(context.Background(), f, size)
+	if err != nil || s.Clean() {
+		t.Errorf("a damaged superblock: %v, error %v", s, err)
 	}
 }
 

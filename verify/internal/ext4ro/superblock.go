@@ -3,6 +3,7 @@
 package ext4ro
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,9 @@ import (
 var (
 	ErrNotExt  = errors.New("no ext2, ext3 or ext4 file system")
 	ErrCorrupt = errors.New("damaged")
+
+	// ErrTruncated is the kind of ErrCorrupt where the file system ends behind its image, and its superblock means it.
+	ErrTruncated = fmt.Errorf("%w", ErrCorrupt)
 )
 
 // Feature bits, with the kernel's names less EXT4_FEATURE_.
@@ -119,8 +123,12 @@ func ReadSuperblock(r io.ReaderAt, size int64) (*Superblock, error) {
 		return nil, err
 	}
 	if have := uint64(size) / uint64(sb.BlockSize); sb.BlocksCount > have {
+		kind := ErrTruncated
+		if sb.checksums() && binary.LittleEndian.Uint32(buf[superChecksum:]) != uint32(crcStart.bytes(buf[:superChecksum])) {
+			kind = ErrCorrupt
+		}
 		return nil, fmt.Errorf("superblock: %w: the file system has %d blocks of %d bytes, the image holds %d of them: it is truncated",
-			ErrCorrupt, sb.BlocksCount, sb.BlockSize, have)
+			kind, sb.BlocksCount, sb.BlockSize, have)
 	}
 	return sb, nil
 }
