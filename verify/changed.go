@@ -22,25 +22,31 @@ var ErrBefore = errors.New("the original cannot be compared with")
 // maxUnexplained bounds the findings about changes.
 const maxUnexplained = 50
 
-// Changes compares a disk with the one that it was made from. Both hold ext4 roots at the same place. What the wanted paths, the
-// directories above them and the file system's own accounts do not explain is in the findings. Both structures are those that AuditStructure
-// found; in a damaged one not everything can be explained, and what cannot be is told.
+// Changes compares a disk with the one that it was made from. Both hold ext4 roots that begin at the same place. What the wanted paths, the
+// directories above them and the file system's own accounts do not explain is in the findings; another length is one, and what both have is compared
+// all the same. Both structures are those that AuditStructure found; in a damaged one not everything can be explained, and what cannot be is told.
 //
-// The error is for what could not be read, and wraps ErrBefore where the original is of no use: of another size, or not unmounted.
+// The error is for what could not be read, and wraps ErrBefore where the original is of no use: its root is elsewhere, or it was not unmounted.
 func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) ([]Finding, error) {
-	if before.Size != after.Size {
-		return nil, fmt.Errorf("%w: it has %d bytes, the image %d", ErrBefore, before.Size, after.Size)
-	}
 	p, q := before.Parts[before.Root], after.Parts[after.Root]
-	if p.Start != q.Start || p.Size != q.Size {
-		return nil, fmt.Errorf("%w: its root is elsewhere: %d bytes from byte %d, and now %d from %d", ErrBefore, p.Size, p.Start, q.Size, q.Start)
+	if p.Start != q.Start {
+		return nil, fmt.Errorf("%w: its root is elsewhere: at byte %d, and now at %d", ErrBefore, p.Start, q.Start)
 	}
-	if was.BlockSize != is.BlockSize || was.Blocks != is.Blocks {
-		return nil, fmt.Errorf("%w: its root has another size, or other blocks", ErrBefore)
+	if was.BlockSize != is.BlockSize {
+		return nil, fmt.Errorf("%w: its root has blocks of another size: %d bytes, and now %d", ErrBefore, was.BlockSize, is.BlockSize)
 	}
 	e, err := newExplainer(ctx, before, after, was, is, want)
 	if err != nil {
 		return nil, err
+	}
+	if before.Size != after.Size {
+		e.unexplained("that the image has %d bytes, and the original %d", after.Size, before.Size)
+	}
+	if p.Size != q.Size && before.Size-p.Size != after.Size-q.Size { // not by that alone
+		e.unexplained("that the root has %d bytes, and %d in the original", q.Size, p.Size)
+	}
+	if was.Blocks != is.Blocks {
+		e.unexplained("that the root's file system has %d blocks, and %d in the original", is.Blocks, was.Blocks)
 	}
 	blocks, outside, err := differences(ctx, before, after, int64(is.BlockSize))
 	if err != nil {
@@ -63,15 +69,16 @@ func (d *Disk) partAt(at int64) int {
 	return slices.IndexFunc(d.Parts, func(p Part) bool { return p.Start <= at && at < p.Start+p.Size })
 }
 
-// differences lists the blocks of the root in which the disks differ, and elsewhere where sectors that differ begin, one after the other.
+// differences lists the blocks of the root in which the disks differ, and elsewhere where sectors that differ begin, one after the other. It looks
+// at what both have.
 func differences(ctx context.Context, before, after *Disk, blockSize int64) (blocks []uint64, outside []int64, err error) {
 	const chunk, sector = 1 << 20, 512
-	root := after.Parts[after.Root]
+	root, size := after.Parts[after.Root], min(before.Size, after.Size)
 	type part struct {
 		blocks  []uint64
 		outside []int64
 	}
-	parts := make([]part, (after.Size+chunk-1)/chunk)
+	parts := make([]part, (size+chunk-1)/chunk)
 	var next atomic.Int64
 	var once sync.Once
 	var group sync.WaitGroup
@@ -85,7 +92,7 @@ func differences(ctx context.Context, before, after *Disk, blockSize int64) (blo
 					return
 				}
 				from := i * chunk
-				a, b := a[:min(chunk, after.Size-from)], b[:min(chunk, after.Size-from)]
+				a, b := a[:min(chunk, size-from)], b[:min(chunk, size-from)]
 				e := readAll(ctx, before.Reader, a, from)
 				if e == nil {
 					e = readAll(ctx, after.Reader, b, from)

@@ -64,6 +64,16 @@ func copyFile(t *testing.T, from, to string) {
 
 func (p *pair) changes(t *testing.T) []Finding {
 	t.Helper()
+	both := p.structures(t)
+	found, err := Changes(context.Background(), p.before, p.after, both[0], both[1], p.want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func (p *pair) structures(t *testing.T) []*Structure {
+	t.Helper()
 	var both []*Structure
 	for _, d := range []*Disk{p.before, p.after} {
 		disk, size := d.root()
@@ -73,11 +83,7 @@ func (p *pair) changes(t *testing.T) []Finding {
 		}
 		both = append(both, s)
 	}
-	found, err := Changes(context.Background(), p.before, p.after, both[0], both[1], p.want)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return found
+	return both
 }
 
 func TestWhatTheWantedFilesChangeIsExplained(t *testing.T) {
@@ -277,11 +283,59 @@ func TestAChangeAcrossABoundaryIsTwo(t *testing.T) {
 	}
 }
 
-func TestAnOriginalOfAnotherSizeIsOfNoUse(t *testing.T) {
+// cut shortens a disk whose root is its last partition.
+func (d *Disk) cut(n int64) {
+	d.Size -= n
+	d.Parts[d.Root].Size -= n
+}
+
+func TestAnotherLengthIsNotExplained(t *testing.T) {
 	p := changedPair(t)
+	for _, d := range []*Disk{p.before, p.after} { // room behind the file system, so that it stays whole
+		d.cut(-8192)
+		if err := d.Reader.(*os.File).Truncate(d.Size); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := p.before.Size
+	for _, c := range []struct {
+		name  string
+		disk  *Disk
+		bytes int64
+		want  string
+	}{
+		{"a longer image", p.before, 4096, fmt.Sprintf("that the image has %d bytes, and the original %d", whole, whole-4096)},
+		{"a shorter image", p.after, 4096, fmt.Sprintf("that the image has %d bytes, and the original %d", whole-4096, whole)},
+		{"a shorter one by less than a block", p.after, 512, fmt.Sprintf("that the image has %d bytes, and the original %d", whole-512, whole)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.disk.cut(c.bytes)
+			defer c.disk.cut(-c.bytes)
+			both := p.structures(t)
+			found, err := Changes(context.Background(), p.before, p.after, both[0], both[1], p.want)
+			if err != nil || len(found) != 1 || found[0].Severity != Error || !strings.Contains(found[0].Message, c.want) {
+				t.Errorf("found %v, error %v, want %q", found, err, c.want)
+			}
+			// What both have is compared all the same.
+			testimage.FlipByte(t, p.path, 4<<20)
+			found, err = Changes(context.Background(), p.before, p.after, both[0], both[1], p.want)
+			testimage.FlipByte(t, p.path, 4<<20)
+			if err != nil || len(found) != 2 || !strings.Contains(found[1].Message, "byte 4194304 of the disk") {
+				t.Errorf("with another change: found %v, error %v", found, err)
+			}
+		})
+	}
 	p.before.Size -= 4096
-	_, err := Changes(context.Background(), p.before, p.after, &Structure{}, &Structure{}, p.want)
-	if !errors.Is(err, ErrBefore) {
-		t.Errorf("error %v", err)
+	if found := p.changes(t); len(found) != 1 || !strings.Contains(found[0].Message, "that the image has") {
+		t.Errorf("a longer image behind the same partitions: found %v", found)
+	}
+	p.before.Size += 4096
+	p.before.Parts[1].Size -= 512
+	if found := p.changes(t); len(found) != 1 || !strings.Contains(found[0].Message, "that the root has") {
+		t.Errorf("a root of another size: found %v", found)
+	}
+	p.before.Parts[1].Start += 512
+	if _, err := Changes(context.Background(), p.before, p.after, &Structure{}, &Structure{}, p.want); !errors.Is(err, ErrBefore) {
+		t.Errorf("a root elsewhere: error %v", err)
 	}
 }

@@ -162,6 +162,10 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 		e.unexplained("a change behind the file system")
 		return nil
 	}
+	if at+size > e.before.Size {
+		e.unexplained("a change in block %d, which the original does not have whole", b)
+		return nil
+	}
 	if err := readAll(ctx, e.before.Reader, old, at); err != nil {
 		return err
 	}
