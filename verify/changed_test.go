@@ -283,6 +283,31 @@ func TestAChangeAcrossABoundaryIsTwo(t *testing.T) {
 	}
 }
 
+// With blocks of 1 KiB the boot sector has a block of its own, before the superblock's.
+func TestTheBootSectorsBlockIsCalledSo(t *testing.T) {
+	image := testimage.Ext4(t, small(testimage.Profile{Name: "boot", Features: "filetype,sparse_super,extent", BlockSize: 1024, InodeSize: 256}))
+	testimage.WriteAt(t, image, 0, []byte("boot code"))
+	changed := filepath.Join(t.TempDir(), "changed.img")
+	copyFile(t, image, changed)
+	open := func(path string) *Disk {
+		f, size := openImage(t, path)
+		return &Disk{Reader: f, Size: size, Parts: []Part{{Size: size, Type: "ext4"}}}
+	}
+	secret := []byte("correct horse battery")
+	p := &pair{before: open(image), after: open(changed), path: changed}
+	for _, bytes := range [][]byte{secret, make([]byte, 1024)} {
+		testimage.WriteAt(t, changed, 0, bytes)
+		if found := p.changes(t); len(found) != 1 || !strings.Contains(found[0].Message, "a change in block 0, that of the boot sector") {
+			t.Errorf("found %v", found)
+		}
+	}
+	testimage.WriteAt(t, changed, 0, secret)
+	want := []manifest.Entry{{Path: "/srv/absent", Kind: manifest.File, Secret: true, Content: newContent(secret)}}
+	if found := leaks(t, p.after, want); len(found) != 1 || !strings.Contains(found[0].Message, "is also in block 0, that of the boot sector") {
+		t.Errorf("found %v", found)
+	}
+}
+
 // cut shortens a disk whose root is its last partition.
 func (d *Disk) cut(n int64) {
 	d.Size -= n

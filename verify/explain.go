@@ -177,6 +177,8 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 	if !owned {
 		// Free now. What was taken away is cleared.
 		switch {
+		case e.is.isBoot(b):
+			e.unexplained("a change in block 0, that of the boot sector")
 		case had && (e.replaced[p.Number] || e.above[p.Number]) && isInodes(p.Use):
 			if !allZero(now) {
 				e.unexplained("what is in free block %d, which a replaced file had", b)

@@ -128,6 +128,9 @@ func (s *Structure) owner(block uint64) (audit.Owner, bool) {
 	return s.owners[i], true
 }
 
+// isBoot says whether a block is the one before the superblock's, which belongs to no group: nobody allocates it.
+func (s *Structure) isBoot(block uint64) bool { return block == 0 && s.BlockSize == 1024 }
+
 func (l *locator) inRoot(at int64) string {
 	s := l.structure
 	block := uint64(at) / uint64(s.BlockSize)
@@ -136,6 +139,9 @@ func (l *locator) inRoot(at int64) string {
 	}
 	o, ok := s.owner(block)
 	if !ok {
+		if s.isBoot(block) {
+			return "in block 0, that of the boot sector"
+		}
 		if s.Groups == nil {
 			return fmt.Sprintf("in block %d", block)
 		}
