@@ -52,6 +52,9 @@ func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want 
 	if err != nil {
 		return nil, fmt.Errorf("changes: %w", err)
 	}
+	if err := e.openLog(blocks); err != nil {
+		return nil, fmt.Errorf("changes: %w", err)
+	}
 	l := &locator{d: after, structure: is}
 	for _, at := range outside {
 		e.unexplained("a change %s", l.at(at))

@@ -27,6 +27,7 @@ type explainer struct {
 	paths    map[uint32]int             // how many wanted paths lead to an inode
 	parents  map[uint32]map[uint32]bool // the directories that wanted inodes are in
 	maps     map[uint32]*ext4ro.Layout  // of wanted files
+	log      log
 
 	findings []Finding
 	more     int
@@ -201,8 +202,9 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 	case audit.UseJournal:
 		if !had || p.Use != audit.UseJournal {
 			e.unexplained("that block %d belongs to the journal", b)
+			return nil
 		}
-		return nil // the log is empty: what is in it means nothing
+		return e.journal(b, old, now)
 	case audit.UseAttributes:
 		e.attributes(b, had && p.Use == audit.UseAttributes, old, now)
 		return nil

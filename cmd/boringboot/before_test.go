@@ -4,6 +4,9 @@ package main_test
 // looks for the secrets everywhere.
 
 import (
+	"bytes"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -74,5 +77,66 @@ func TestWhatFilesHaveFromTheirDirectoryIsExplained(t *testing.T) {
 	f = w.run("verify-image", "new.img", "--secrets", "secrets/bastet.yaml", "--before", image)
 	if f.code != 1 || !strings.Contains(f.stdout, "nothing explains the project of inode") {
 		t.Errorf("another project: exit code %d\n%s%s", f.code, f.stdout, f.stderr)
+	}
+}
+
+// A transaction leaves itself in the journal's log, and nothing else is explained there: neither in blocks that it did not touch, nor in its own.
+func TestWhatIsInTheLogBesidesATransactionIsNotExplained(t *testing.T) {
+	image := testimage.Ext4(t, testimage.Options{Profile: testimage.NixOS(), StorePaths: 20, Size: 64 << 20, Inodes: 2000})
+	w := newWorkplace(t)
+	w.sh("cp", "--sparse=always", image, "new.img")
+	w.must(0, "boringboot", "inject", "new.img", "--secrets", "secrets/bastet.yaml")
+	places := strings.Fields(testimage.Debugfs(t, w.path("new.img"), 0, "blocks <8>"))
+	const blockSize, untouched = 4096, 500
+	at := func(place int) int64 {
+		t.Helper()
+		block, err := strconv.ParseInt(places[len(places)-1024+place], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return block * blockSize
+	}
+	read := func(place int) []byte {
+		b := make([]byte, blockSize)
+		f, err := os.Open(w.path("new.img"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.ReadAt(b, at(place)); err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	commit := 2
+	for !bytes.HasPrefix(read(commit), []byte("\xC0\x3B\x39\x98\x00\x00\x00\x02")) { // h_magic, h_blocktype
+		if commit++; commit >= untouched {
+			t.Fatal("there is no commit block")
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		at    int64
+		bytes string
+		want  string // "": it is explained
+	}{
+		{"nothing", at(untouched), "", ""},
+		{"a block that was not touched", at(untouched), "anything", "of the journal, which is no piece of a transaction"},
+		{"a copy of a block", at(2) + 3000, "anything", "of the journal, which is no piece of a transaction"},
+		{"the end of the descriptor", at(1) + 3000, "anything", "of the journal, which is no piece of a transaction"},
+		{"the end of the commit block", at(commit) + 100, "anything", "of the journal, which is no piece of a transaction"},
+		{"the block behind it", at(commit + 1), "\xC0\x3B\x39\x98\x00\x00\x00\x02anything", "of the journal, which is no piece of a transaction"},
+		{"the end of the journal's superblock's block", at(0) + 2000, "anything", "behind the journal's superblock"},
+		{"a log of zeros", at(1), string(make([]byte, blockSize)), "of the journal, which is no piece of a transaction"}, // copies without a descriptor
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w.sh("cp", "--sparse=always", "new.img", "changed.img")
+			testimage.WriteAt(t, w.path("changed.img"), c.at, []byte(c.bytes))
+			testimage.Fsck(t, w.path("changed.img"), 0)
+			f := w.run("verify-image", "changed.img", "--secrets", "secrets/bastet.yaml", "--before", image)
+			if want := min(len(c.want), 1); f.code != want || !strings.Contains(f.stdout, c.want) {
+				t.Errorf("exit code %d, want %d\n%s%s", f.code, want, f.stdout, f.stderr)
+			}
+		})
 	}
 }
