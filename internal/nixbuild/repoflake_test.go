@@ -244,7 +244,7 @@ func TestTheFlakeNamesEachProgram(t *testing.T) {
 // judgeOf says which package of nixpkgs has what a package of Debian's brings.
 var judgeOf = map[string]string{
 	"age": "age", "btrfs-progs": "btrfs-progs", "bzip2": "bzip2", "chromium": "chromium", "cryptsetup-bin": "cryptsetup", "dosfstools": "dosfstools", "e2fsprogs": "e2fsprogs",
-	"f2fs-tools": "f2fs-tools", "fdisk": "util-linux", "genisoimage": "cdrkit", "gettext-base": "gettext", "gir1.2-nm-1.0": "networkmanager", "gnupg": "gnupg", "gzip": "gzip",
+	"f2fs-tools": "f2fs-tools", "fdisk": "util-linux", "gdisk": "gptfdisk", "genisoimage": "cdrkit", "gettext-base": "gettext", "gir1.2-nm-1.0": "networkmanager", "gnupg": "gnupg", "gzip": "gzip",
 	"libsystemd-shared": "systemd", "mount": "util-linux", "mtools": "mtools", "nix-bin": "nix", "openssh-client": "openssh", "python3-gi": "python3-env",
 	"squashfs-tools": "squashfsTools", "strace": "strace", "util-linux": "util-linux", "xfsprogs": "xfsprogs", "xz-utils": "xz", "zstd": "zstd",
 }
