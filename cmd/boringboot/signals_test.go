@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"boringboot/internal/testimage"
 )
@@ -60,6 +62,35 @@ func brokenPipe(t *testing.T) *os.File {
 	r.Close()
 	t.Cleanup(func() { w.Close() })
 	return w
+}
+
+// TestEachSignalThatEndsARunLetsItCleanUp sends them while an image is being unpacked.
+func TestEachSignalThatEndsARunLetsItCleanUp(t *testing.T) {
+	image := testimage.Compress(t, testimage.NixOSDisk(t, testimage.Options{StorePaths: 200, Free: 256 << 20}), "xz")
+	w := newWorkplace(t)
+	os.Mkdir(w.path("out"), 0o755)
+	for _, signal := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGALRM, syscall.SIGTERM, syscall.SIGUSR1,
+		syscall.SIGUSR2, syscall.SIGXCPU} {
+		cmd := w.command("boringboot", "provision", "bastet", "out/", "--image", image)
+		cmd.Stderr = &strings.Builder{}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) { // until it has begun
+			if names, err := os.ReadDir(w.path("out")); err != nil || len(names) > 0 || time.Now().After(deadline) {
+				break
+			}
+		}
+		for range 10 { // one that comes before the other was taken is the same one
+			cmd.Process.Signal(signal)
+			time.Sleep(100 * time.Microsecond)
+		}
+		cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 2 {
+			t.Errorf("%v: exit code %d\n%s", signal, code, cmd.Stderr)
+		}
+		w.only("out")
+	}
 }
 
 // TestIgnoredSignalsStayIgnored has a shell start the program as nohup does.

@@ -9,17 +9,23 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 )
 
-// notify returns a context that ends with the first signal that asks the program to end. A second one from the keyboard, or SIGTERM, ends the
-// program at once. A signal that the program was started to ignore, as nohup and a shell's & do it, stays ignored.
+// patience is how long a signal that is repeated is taken for the same one: timeout(1) sends each twice, to the program and to its group; a
+// terminal that is closed and its shell send one SIGHUP each.
+const patience = time.Second
+
+// notify returns a context that ends with the first signal that asks the program to end. One from the keyboard, or SIGTERM, that comes later
+// ends the program at once. SIGHUP and SIGINT stay ignored where the program was started to ignore them, as by nohup.
 //
 // A pipe that nobody reads any more is no such signal: to write to it is an error then, and only what is written to it is lost.
 func notify() (ctx context.Context, stop context.CancelFunc) {
 	ending := slices.DeleteFunc(append([]os.Signal{os.Interrupt, syscall.SIGTERM}, moreSignals...), signal.Ignored)
 	ctx, stop = signal.NotifyContext(context.Background(), ending...)
-	// Not all of them: a terminal that is closed sends SIGHUP twice, once by itself and once by its shell.
-	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT) })
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(patience, func() { signal.Reset(os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT) })
+	})
 	if brokenPipe != nil {
 		signal.Notify(make(chan os.Signal, 1), brokenPipe) // not signal.Ignore: that would reach the programs that we start
 	}

@@ -13,6 +13,7 @@ var moreSignals = []os.Signal{
 	syscall.SIGHUP,  // the terminal was closed, the connection was lost
 	syscall.SIGQUIT, // Ctrl-\
 	syscall.SIGXCPU, // ulimit -t
+	syscall.SIGABRT, // a watchdog
 	syscall.SIGALRM, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
