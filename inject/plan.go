@@ -102,9 +102,12 @@ func NewPlan(fsys *ext4.FS, entries []manifest.Entry, o Options) (*Plan, error) 
 			if kind, ok := made[d]; ok && kind != manifest.Directory {
 				return nil, fmt.Errorf("%s: %s is a %s in the same manifest, not a directory", e.Path, d, kind)
 			} else if ok {
+				if s := &p.Steps[p.step[d]]; s.Origin == missingDir && missingDirMode(d, asked) == privateDir { // another path came by its other name
+					s.Mode = privateDir
+				}
 				continue
 			}
-			dir := manifest.Entry{Path: d, Kind: manifest.Directory, Mode: missingDirMode(d, asked), Origin: "a missing directory"}
+			dir := manifest.Entry{Path: d, Kind: manifest.Directory, Mode: missingDirMode(d, asked), Origin: missingDir}
 			p.add(Step{Entry: dir, Action: Make, Actual: d}, made)
 		}
 		decide := p.decide
@@ -152,10 +155,15 @@ func twiceError(a, b manifest.Entry, actual string) error {
 // missingDirMode is the mode of a directory that is made because a path needs it. It may have several names, where links are on the way.
 func missingDirMode(names ...string) fs.FileMode {
 	if slices.Contains(names, "/var/lib/bootstrap") {
-		return 0o700
+		return privateDir
 	}
 	return 0o755
 }
+
+const (
+	privateDir = 0o700
+	missingDir = "a missing directory" // the Origin of those that nobody named
+)
 
 func (p *Plan) add(s Step, made map[string]manifest.Kind) {
 	if s.Action == Make {

@@ -66,7 +66,7 @@ func (j *job) plan(img image) (*outcome, error) {
 	root, err := table.Root(j.sel)
 	switch {
 	case errors.Is(err, partition.ErrTruncated):
-		return nil, cli.WithHint(fmt.Errorf("%s: %w", j.source, err), "download or build it again; if it was made without a GPT's end, sgdisk -e adds one")
+		return nil, cli.WithHint(fmt.Errorf("%s: %w", j.source, err), "download or build it again; if it was made without its GPT's end: truncate -s +1M, then sgdisk -e")
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", j.source, err)
 	}

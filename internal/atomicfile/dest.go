@@ -33,6 +33,10 @@ func resolve(dest string) (string, error) {
 		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
 			return target, nil // check says what err is
 		}
+		// Linux does not follow others' links in a directory like /tmp (fs.protected_symlinks): whoever made it chose what is replaced.
+		if _, err := os.Stat(target); errors.Is(err, fs.ErrPermission) {
+			return "", fmt.Errorf("%s is a symbolic link that may not be followed: %w", dest, Pathless(err))
+		}
 		to, err := os.Readlink(target)
 		if err != nil {
 			return "", err

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -188,8 +189,8 @@ func RemoveStale(target string) error {
 
 func removeIfStale(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return nil // gone by now, or another user's, which is theirs to remove
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ETXTBSY) {
+		return nil // gone by now, or another user's, which is theirs to remove, or a program that runs and none of ours
 	}
 	if err != nil {
 		return Pathless(err)
@@ -207,5 +208,8 @@ func removeIfStale(path string) error {
 		f.Close()
 		return err
 	}
-	return t.Remove()
+	if err := t.Remove(); !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil // another user's in a directory like /tmp
 }

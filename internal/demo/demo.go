@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"boringboot/internal/atomicfile"
 	"boringboot/internal/cli"
@@ -44,6 +45,12 @@ type Inputs struct {
 func WriteInputs(dir string, force bool) (_ *Inputs, err error) {
 	if dir == "" {
 		return nil, errors.New("the demo needs a directory")
+	}
+	dir = filepath.Clean(dir)
+	if strings.HasPrefix(dir, "-") { // or the commands with it would take it for an option
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, err
+		}
 	}
 	made := &made{force: force}
 	defer func() {

@@ -51,7 +51,7 @@ func TestTheInputsAreAllThatIsWritten(t *testing.T) {
 		t.Skip("needs permission bits")
 	}
 	dir := filepath.Join(t.TempDir(), "a", "b")
-	in, err := WriteInputs(dir, false)
+	in, err := WriteInputs(dir+"/", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +175,19 @@ func TestTheCredentialsArePossibleOnes(t *testing.T) {
 	for _, awkward := range []string{`"`, `\`, `$`, "`", ";"} {
 		if !strings.Contains(SSID, awkward) || !strings.Contains(PSK, awkward) {
 			t.Errorf("the credentials lack %s", awkward)
+		}
+	}
+}
+
+func TestADirectoryIsNotTakenForAnOption(t *testing.T) {
+	t.Chdir(t.TempDir())
+	in, err := WriteInputs("-d", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{in.Dir, in.Image, in.Identity, in.Secrets} {
+		if strings.HasPrefix(path, "-") {
+			t.Errorf("%s begins like an option", path)
 		}
 	}
 }

@@ -3,6 +3,8 @@
 package diskimage
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -152,6 +154,19 @@ func TestBytesBehindTheStreamAreAnError(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAGzipHeaderThatTheLibraryDoesNotKnow: what the library says of it means something else behind a member.
+func TestAGzipHeaderThatTheLibraryDoesNotKnow(t *testing.T) {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Name = strings.Repeat("n", 600)
+	if _, err := w.Write(smallImage()); err != nil || w.Close() != nil {
+		t.Fatal(err)
+	}
+	if _, err := unpackBytes(t, t.TempDir(), b.Bytes()); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "header") || strings.Contains(err.Error(), "followed by") {
+		t.Errorf("%v, want one about the header", err)
 	}
 }
 

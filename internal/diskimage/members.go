@@ -18,8 +18,8 @@ const (
 	xzMagic   = "\xfd7zXZ\x00"
 )
 
-// gzipReader reads a sequence of members as one stream. Like gzip(1) it ignores zeros behind the last one, which tapes and
-// some downloads append.
+// gzipReader reads a sequence of members as one stream. It ignores zeros behind each, which tapes and some
+// downloads append; gzip(1) does so behind the last.
 type gzipReader struct {
 	*gzip.Reader
 	r *bufio.Reader
@@ -28,6 +28,9 @@ type gzipReader struct {
 func newGzipReader(r io.Reader) (io.ReadCloser, error) {
 	br := bufio.NewReader(r) // gzip.Reader then takes no byte beyond a member's end
 	z, err := gzip.NewReader(br)
+	if errors.Is(err, gzip.ErrHeader) { // which means something else behind a member
+		return nil, errors.New("its header is damaged, or has a name of more than 511 bytes")
+	}
 	if err != nil {
 		return nil, midStream(err)
 	}
