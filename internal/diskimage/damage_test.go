@@ -170,6 +170,16 @@ func TestAGzipHeaderThatTheLibraryDoesNotKnow(t *testing.T) {
 	}
 }
 
+func TestAnXZFilterThatTheLibraryDoesNotKnow(t *testing.T) {
+	b, err := os.ReadFile(store(t, smallImage(), `xz --arm64 --lzma2=preset=0 -c "$1" >"$2"`, []string{"xz"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unpackBytes(t, t.TempDir(), b); err == nil || !strings.Contains(err.Error(), "not supported") || strings.Contains(err.Error(), "damaged:") {
+		t.Errorf("%v, want one about the filter", err)
+	}
+}
+
 // TestAHeaderThatIsCutBehindTheStreamIsATruncation: the bytes that a next stream would begin with are no garbage, however few they are.
 func TestAHeaderThatIsCutBehindTheStreamIsATruncation(t *testing.T) {
 	for _, tt := range sources {

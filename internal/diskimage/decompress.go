@@ -44,7 +44,7 @@ func newDecompressor(f Format, r io.Reader, fileSize int64) (io.ReadCloser, erro
 		return d.IOReadCloser(), nil
 	case XZ:
 		// mikelolasagasti/xz, a port of XZ Embedded, rather than ulikunitz/xz: a third faster on a tree of binaries and more than
-		// twice as fast on zeros, it knows the BCJ filters, and it takes a limit for the dictionary, which the stream states.
+		// twice as fast on zeros, it knows the BCJ filters but those of ARM64 and RISC-V, and it takes a limit for the dictionary, which the stream states.
 		return newXZReader(r, uint32(windowLimit(fileSize)))
 	case Gzip:
 		return newGzipReader(r)
@@ -108,6 +108,8 @@ func (e *streamError) Error() string {
 		return fmt.Sprintf("%s: the %s stream is followed by bytes that belong to none", e.name, e.format)
 	case errors.Is(e.err, zstd.ErrWindowSizeExceeded), errors.Is(e.err, zstd.ErrDecoderSizeExceeded), errors.Is(e.err, xz.ErrMemlimit):
 		return fmt.Sprintf("%s: the %s stream asks for more memory than is given to a file of its size: %v", e.name, e.format, e.err)
+	case errors.Is(e.err, xz.ErrOptions): // or bits of its header are wrong: the library cannot tell
+		return fmt.Sprintf("%s: the xz stream has filters that are not supported (xz -d may know them)", e.name)
 	case errors.Is(e.err, errTooLarge):
 		return fmt.Sprintf("%s: %v", e.name, e.err)
 	}
