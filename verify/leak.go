@@ -39,7 +39,7 @@ func Leaks(ctx context.Context, d *Disk, structure *Structure, want []manifest.E
 	}
 	hits, more, err := newSearcher(list).search(ctx, d.Reader, d.Size, func(h hit) bool {
 		n := list[h.needle]
-		return inOwnFile(places, n, span{h.at, h.at + int64(len(n.bytes))})
+		return inOwnFile(places, n, span{h.at, h.at + int64(len(n.bytes))}) || !n.isLeak(d.Reader, d.Size, h.at)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("leaks: %w", err)

@@ -254,7 +254,7 @@ func TestALongSecretIsFoundByAnyOfItsSectors(t *testing.T) {
 	}
 }
 
-// However few of a secret's bytes are left of a sector, or of the secret if it is a short one, they are found.
+// A sector of a secret is found, and of a short secret 128 bytes or its end. Less of its beginning may be that of others, too.
 func TestTheBeginningOfALongSecretIsFound(t *testing.T) {
 	text := []byte(strings.ToLower(base64.RawStdEncoding.EncodeToString(noise(78, 1050)))) // 1400 characters
 	for _, c := range []struct {
@@ -264,10 +264,12 @@ func TestTheBeginningOfALongSecretIsFound(t *testing.T) {
 		{"of 1400 bytes the first sector", noise(79, 1400), noise(79, 1400)[:512]},
 		{"of 1400 bytes the second sector", noise(79, 1400), noise(79, 1400)[512:1024]},
 		{"of 1400 characters the first sector", text, text[:512]},
-		{"of 100 characters the first 64", text[:100], text[:64]},
+		{"of 200 characters the first 128", text[:200], text[:128]},
 		{"of 100 characters the last 64", text[:100], text[36:100]},
-		{"of 100 bytes the first 64", noise(80, 100), noise(80, 100)[:64]},
-		{"the token behind words", append([]byte("[main]\nuser = somebody\npassword = "), text[:200]...), text[:64]},
+		{"of 100 bytes the last 64", noise(80, 100), noise(80, 100)[36:]},
+		{"of 100 bytes all but the first", noise(80, 100), noise(80, 100)[1:90]},
+		{"the token behind words", append([]byte("[main]\nuser = somebody\npassword = "), text[:200]...), text[:128]},
+		{"a short token behind words", append([]byte("[main]\nuser = somebody\npassword = "), string(text[:40])+"\nserver = example.com\n"...), text[:40]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if found := planted(t, c.secret, c.piece); len(found) != 1 || found[0].Code != codeLeak {
@@ -280,11 +282,15 @@ func TestTheBeginningOfALongSecretIsFound(t *testing.T) {
 // planted gives what is found on a disk of zeros, but for a piece of a secret that is wanted as a file.
 func planted(t *testing.T, secret, piece []byte) []Finding {
 	t.Helper()
-	disk := make([]byte, 1<<20)
+	return plantedFor(t, manifest.Entry{Path: "/srv/absent", Kind: manifest.File, Secret: true, Content: newContent(secret)}, piece)
+}
+
+func plantedFor(t *testing.T, e manifest.Entry, piece []byte) []Finding {
+	t.Helper()
+	disk := make([]byte, 64<<10)
 	copy(disk[12345:], piece)
-	want := []manifest.Entry{{Path: "/srv/absent", Kind: manifest.File, Secret: true, Content: newContent(secret)}}
 	d := &Disk{Reader: bytes.NewReader(disk), Size: int64(len(disk)), Parts: []Part{{Size: int64(len(disk))}}}
-	found, err := Leaks(context.Background(), d, nil, want)
+	found, err := Leaks(context.Background(), d, nil, []manifest.Entry{e})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"boringboot/internal/manifest"
@@ -27,6 +28,7 @@ const (
 	windowSize  = 32  // bytes
 	maxWindows  = 256 // of one secret
 	minDistinct = 8   // different bytes in a window, or it says too little to be a secret's
+	sameKind    = 128 // bytes that secrets of one kind may have in common at their beginning
 	maxSecret   = 64 << 20
 )
 
@@ -35,6 +37,10 @@ type needle struct {
 	what  string // for people, as "the private key of /var/lib/…": never the secret
 	bytes []byte
 	files []string // wanted paths whose content holds it
+	whole []byte   // of a window, the secret; nil: the piece is enough to tell a leak
+	at    int      // of a window, where in the secret it is
+	room  part     // of a window, what is around it without anything public
+	drawn bool     // a window looks as if drawn at random
 }
 
 // needles are the pieces of all wanted secrets, and findings about those that cannot be looked for.
@@ -87,12 +93,29 @@ func (m *needleMaker) skip(e *manifest.Entry, format string, args ...any) {
 }
 
 func (m *needleMaker) add(what string, b []byte) {
-	for _, n := range m.list {
-		if bytes.Equal(n.bytes, b) {
-			return
+	m.list = slices.DeleteFunc(m.list, func(n needle) bool { return n.whole != nil && bytes.Equal(n.bytes, b) })
+	if !slices.ContainsFunc(m.list, func(n needle) bool { return bytes.Equal(n.bytes, b) }) {
+		m.list = append(m.list, needle{what: what, bytes: b})
+	}
+}
+
+func (m *needleMaker) addWindow(what string, secret []byte, at int, public []part) {
+	w := secret[at : at+windowSize]
+	if slices.ContainsFunc(m.list, func(n needle) bool {
+		return bytes.Equal(n.bytes, w) && (n.whole == nil || n.at == at && bytes.Equal(n.whole, secret))
+	}) {
+		return
+	}
+	room := part{0, len(secret)}
+	for _, p := range public {
+		if p.end <= at {
+			room.first = max(room.first, p.end)
+		}
+		if p.first >= at+windowSize {
+			room.end = min(room.end, p.first)
 		}
 	}
-	m.list = append(m.list, needle{what: what, bytes: b})
+	m.list = append(m.list, needle{what: what, bytes: w, whole: secret, at: at, room: room, drawn: looksDrawn(w)})
 }
 
 // plain is a secret of which nothing else is known.
@@ -108,48 +131,69 @@ func (m *needleMaker) plain(e *manifest.Entry, what string, secret []byte) {
 	}
 }
 
-// windows are pieces of a long secret: one of each sector, and of a secret that has no more than one, all.
-//
-// What is public of it is left out, and at the beginning also what may be that of many files.
+// windows are pieces of a long secret, and the keys that are found in it.
 func (m *needleMaker) windows(what string, secret []byte) {
-	public := publicParts(secret)
-	oneLine := !bytes.ContainsAny(secret, "\r\n") && !isBinary(secret)
-	next := max(windowEvery, len(secret)/maxWindows/windowEvery*windowEvery) // where the next sector begins that is looked at
-	every, found := next, false
-	for at := 0; at+windowSize <= len(secret); {
-		w := secret[at : at+windowSize]
-		switch {
-		case at%every+windowSize > windowEvery: // the next sector's, or none
-			at = next
-		case overlaps(public, at, at+windowSize), distinct(w) < minDistinct, at < windowEvery && !oneLine && !looksDrawn(w):
-			at++
-		case len(secret) <= windowEvery:
-			m.add(what, w)
-			found = true
-			at += windowSize
-		default:
-			m.add(what, w)
-			found = true
-			at = next
-		}
-		for next <= at {
-			next += every
-		}
+	text := publicIn(secret)
+	for _, scalar := range text.scalars {
+		m.scalar(what, scalar)
 	}
-	if found {
+	found := m.sectors(what, secret, text.public) || len(text.scalars) > 0
+	if plain, _ := unquoted(secret); plain != nil {
+		found = m.sectors(what, plain, publicIn(plain).public) || found
+	}
+	if found || text.known { // if nothing else, all of it is public
 		return
 	}
-	// Nothing of it looks like a secret: what is nearest to the middle, as a file's beginning may be that of many.
-	middle := (len(secret) - windowSize) / 2
-	for off := range middle {
-		for _, at := range []int{middle + off, middle - off} {
-			if !overlaps(public, at, at+windowSize) {
-				m.add(what, secret[at:at+windowSize])
-				return
+	// Nothing of it looks like a secret: the middle, and what follows. A file's beginning may be that of many.
+	for at := (len(secret) - windowSize) / 2; at+windowSize <= len(secret) && at < len(secret)/2+windowEvery; at += windowSize {
+		m.addWindow(what, secret, at, nil)
+	}
+}
+
+// sectors adds windows of a secret: one of each sector, if there is one that looks drawn that, and of a secret that has no more than one
+// sector all. What is public is left out, and of a file of lines also what looks written in its first sector, as many files begin so.
+func (m *needleMaker) sectors(what string, secret []byte, public []part) (found bool) {
+	oneLine := !bytes.ContainsAny(secret, "\r\n") && !isBinary(secret)
+	every := max(windowEvery, len(secret)/maxWindows/windowEvery*windowEvery)
+	for sector := 0; sector < len(secret); sector += every {
+		var near []part // of what is public, what reaches into this sector
+		for _, p := range public {
+			if p.first < sector+windowEvery && p.end > sector {
+				near = append(near, p)
 			}
 		}
+		written := -1 // the first window that does not look drawn
+		last := min(sector+windowEvery, len(secret)) - windowSize
+		for at := sector; at <= last; at++ {
+			w := secret[at : at+windowSize]
+			drawn := looksDrawn(w)
+			switch {
+			case overlaps(near, at, at+windowSize), distinct(w) < minDistinct, !drawn && !oneLine && sector == 0:
+				continue
+			case len(secret) <= windowEvery:
+				m.addWindow(what, secret, at, public)
+				found = true
+				at += windowSize - 1
+				continue
+			case drawn:
+				written, at = at, last
+			case written < 0:
+				written = at
+			}
+		}
+		if written >= 0 {
+			m.addWindow(what, secret, written, public)
+			found = true
+		}
 	}
-	m.add(what, secret[middle:middle+windowSize])
+	// The end of a short one may be behind the last of these.
+	for at := len(secret) - windowSize; found && len(secret) <= windowEvery && at >= 0; at-- {
+		if w := secret[at : at+windowSize]; !overlaps(public, at, at+windowSize) && distinct(w) >= minDistinct && (oneLine || looksDrawn(w)) {
+			m.addWindow(what, secret, at, public)
+			break
+		}
+	}
+	return found
 }
 
 func distinct(b []byte) int {
@@ -172,13 +216,17 @@ func (m *needleMaker) privateKey(e *manifest.Entry, content []byte) {
 		m.plain(e, what, content)
 		return
 	}
-	seed := key.Seed()
-	m.add(what, seed)
-	// Where the seed begins among the bytes decides how it is cut into characters. Wherever lines of 44 characters or more are broken, one
-	// half stays whole.
+	m.scalar(what, key.Seed())
+}
+
+// scalar is a private number: as bytes, and in base64.
+func (m *needleMaker) scalar(what string, number []byte) {
+	m.add(what, number)
+	// Where it begins among the bytes decides how it is cut into characters. Wherever lines of 44 characters or more are broken, one half of
+	// a seed of 32 bytes stays whole.
 	for before := range 3 {
-		text := base64.StdEncoding.EncodeToString(append(make([]byte, before), seed...))
-		text = text[(before*8+5)/6 : (before+len(seed))*8/6] // characters that stand for bits of the seed alone
+		text := base64.StdEncoding.EncodeToString(append(make([]byte, before), number...))
+		text = text[(before*8+5)/6 : (before+len(number))*8/6] // characters that stand for bits of the number alone
 		m.add(what, []byte(text[:len(text)/2]))
 		m.add(what, []byte(text[len(text)/2:]))
 	}

@@ -1,19 +1,14 @@
-// What of a secret is no secret: the frame of a key's text and its public half, a file's comments, the beginning that many files have. It
-// may be anywhere, and leaks are not looked for by it.
+// What of a secret is no secret: certificates and public keys, a key's frame and its public half, a file's comments. It may be anywhere,
+// and leaks are not looked for by it.
 
 package verify
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/pem"
-	"math/big"
-
-	"golang.org/x/crypto/ssh"
+	"encoding/json"
+	"regexp"
+	"strconv"
 )
 
 // part is a run of bytes of a secret.
@@ -28,129 +23,199 @@ func overlaps(parts []part, first, end int) bool {
 	return false
 }
 
-// publicParts finds what is public of a secret: lines that are comments, and of keys in PEM the lines around them, what stands before the
-// public key, and that.
-func publicParts(secret []byte) []part {
-	var parts []part
-	at := 0
-	for line := range bytes.Lines(secret) {
-		if bytes.HasPrefix(line, []byte("#")) || bytes.Contains(line, []byte("-----")) {
-			if n := len(parts); n > 0 && parts[n-1].end == at {
-				parts[n-1].end += len(line)
-			} else {
-				parts = append(parts, part{at, at + len(line)})
+const (
+	maxComment  = 128 // bytes: a longer line may begin with "#" and be a secret
+	maxTextDeep = 3   // texts within texts: a PEM in base64 in a file of quoted strings
+	minBase64   = 64  // characters
+)
+
+var (
+	frame      = regexp.MustCompile(`-----(BEGIN|END) ([A-Za-z0-9 ]{1,48})-----`)
+	publicPEM  = regexp.MustCompile(`(^|[ 0-9])(CERTIFICATE|PUBLIC KEY|PARAMETERS|CERTIFICATE REQUEST|CRL|PKCS7|PUBLIC KEY BLOCK)$`)
+	publicLine = regexp.MustCompile(`(?:\|1\|[A-Za-z0-9+/=]+\|[A-Za-z0-9+/=]+ )?\b((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) (AAAA[A-Za-z0-9+/]+={0,2})(?: [^\s"'\\,;]+)?`)
+	named      = regexp.MustCompile(`(?i)\bpublic[_ -]?key"?[ \t]*[:=][ \t]*"?[a-z0-9+/=_-]{32,96}`)
+	webToken   = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.`)
+	notes      = regexp.MustCompile(`(?m)^[ \t]*#([ \t#!].*)?\r?\n?`)
+	base64Run  = regexp.MustCompile(`(?m)[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+\r?$)*(?:\r?\n[A-Za-z0-9+/]+={1,2}\r?$|={0,2})`)
+)
+
+// secretText is a text in which keys may be, and what was found there.
+type secretText struct {
+	public  []part
+	scalars [][]byte // private numbers and seeds that are short enough to be looked for as a whole
+	known   bool     // a key's or certificate's format was recognized
+}
+
+// publicIn finds what is public of a secret. Comments are such in a secret of several lines alone: a password may begin with "#".
+func publicIn(secret []byte) secretText {
+	t := inspect(secret, 0)
+	if bytes.Contains(bytes.TrimSpace(secret), []byte("\n")) && !isBinary(secret) {
+		for _, m := range notes.FindAllIndex(secret, -1) {
+			if m[1]-m[0] <= maxComment {
+				t.public = append(t.public, part{m[0], m[1]})
 			}
 		}
-		at += len(line)
 	}
-	for rest := secret; ; {
-		begin := bytes.Index(rest, []byte("-----BEGIN "))
-		if begin < 0 {
-			return parts
+	return t
+}
+
+func inspect(secret []byte, deep int) secretText {
+	var t secretText
+	if deep > maxTextDeep {
+		return t
+	}
+	t.blob(secret, func(p part) part { return p }, "")
+	if isBinary(secret) {
+		return t
+	}
+	t.pem(secret)
+	for _, m := range publicLine.FindAllSubmatchIndex(secret, -1) {
+		if blob, _, err := decode64(secret[m[4]:m[5]], m[4]); err == nil && isSSHPublic(blob) {
+			t.public, t.known = append(t.public, part{m[0], m[1]}), true
 		}
-		rest = rest[begin:]
-		block, after := pem.Decode(rest)
-		if block == nil {
-			return parts
+	}
+	for _, m := range named.FindAllIndex(secret, -1) {
+		t.public = append(t.public, part{m[0], m[1]})
+	}
+	for _, m := range webToken.FindAllSubmatchIndex(secret, -1) {
+		if head, err := base64.RawURLEncoding.DecodeString(string(secret[m[2]:m[3]])); err == nil && json.Valid(head) {
+			t.public = append(t.public, part{m[0], m[1]})
 		}
-		offset := len(secret) - len(rest)
-		body, positions := armored(rest[:len(rest)-len(after)])
-		if blob, err := base64.StdEncoding.DecodeString(string(body)); err == nil {
-			for _, p := range publicBytes(block, blob) {
-				from, to := p.first*8/6, min((p.end*8+5)/6, len(positions))
-				if from < to {
-					parts = append(parts, part{offset + positions[from], offset + positions[to-1] + 1})
+	}
+	for _, m := range base64Run.FindAllIndex(secret, -1) {
+		if m[1]-m[0] < minBase64 || overlaps(t.public, m[0], m[1]) {
+			continue // in a frame's key, or too short to be one
+		}
+		switch blob, at, err := decode64(secret[m[0]:m[1]], m[0]); {
+		case err != nil:
+		case bytes.HasPrefix(blob, []byte("-----BEGIN ")):
+			t.within(inspect(blob, deep+1), at)
+		default:
+			t.blob(blob, at, "")
+		}
+	}
+	if text, where := unquoted(secret); text != nil {
+		t.within(inspect(text, deep+1), func(p part) part { return part{where[p.first], where[p.end-1] + 1} })
+	}
+	return t
+}
+
+// within takes over what was found in a text that the text has in another form.
+func (t *secretText) within(inner secretText, at placer) {
+	t.scalars, t.known = append(t.scalars, inner.scalars...), t.known || inner.known
+	for _, p := range inner.public {
+		if p.first < p.end {
+			t.public = append(t.public, at(p))
+		}
+	}
+}
+
+// pem finds the frames of keys, what is public between them, and what is so as a whole.
+func (t *secretText) pem(secret []byte) {
+	frames := frame.FindAllSubmatchIndex(secret, -1)
+	for i, m := range frames {
+		t.public = append(t.public, part{m[0], m[1]})
+		if string(secret[m[2]:m[3]]) != "BEGIN" || i+1 == len(frames) {
+			continue
+		}
+		label, next := string(secret[m[4]:m[5]]), frames[i+1]
+		if string(secret[next[2]:next[3]]) != "END" || string(secret[next[4]:next[5]]) != label {
+			continue
+		}
+		if publicPEM.MatchString(label) {
+			t.public, t.known = append(t.public, part{m[0], next[1]}), true
+			continue
+		}
+		if blob, at, err := decode64(secret[m[1]:next[0]], m[1]); err == nil {
+			t.blob(blob, at, label)
+		}
+	}
+}
+
+// placer says where in a text the bytes stand that were made of it.
+type placer func(part) part
+
+// blob finds what is public of bytes that were decoded from the text.
+func (t *secretText) blob(blob []byte, at placer, label string) {
+	private, known := privateBytes(blob, label)
+	if !known {
+		return
+	}
+	t.known = true
+	from := 0
+	for _, p := range append(private, part{len(blob), len(blob)}) {
+		if from < p.first {
+			t.public = append(t.public, at(part{from, p.first}))
+		}
+		if n := p.end - p.first; minScalar <= n && n <= maxScalar {
+			t.scalars = append(t.scalars, blob[p.first:p.end])
+		}
+		from = p.end
+	}
+}
+
+// decode64 decodes base64 in lines, indented or not. A line with a colon is a header of PEM, one that begins with "=" a checksum of OpenPGP.
+func decode64(text []byte, offset int) (blob []byte, at placer, err error) {
+	var body []byte
+	var where []int
+	pos := 0
+	for line := range bytes.Lines(text) {
+		if !bytes.Contains(line, []byte(":")) && !bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("=")) {
+			for i, c := range line {
+				if c > ' ' && c != '=' {
+					body, where = append(body, c), append(where, offset+pos+i)
 				}
 			}
 		}
-		rest = after
+		pos += len(line)
 	}
+	blob, err = base64.RawStdEncoding.DecodeString(string(body))
+	return blob, func(p part) part {
+		from, to := p.first*8/6, min((p.end*8+5)/6, len(where))
+		if from >= to {
+			return part{offset, offset}
+		}
+		return part{where[from], where[to-1] + 1}
+	}, err
 }
 
-// publicBytes finds in the bytes of a key what others have, too.
-func publicBytes(block *pem.Block, blob []byte) []part {
-	public, private := numbers(block)
-	head, known := openSSHHead(blob)
-	if !known {
-		// What says of which kind the key is, up to its first number.
-		head = min(shortestHead, len(blob)/3)
-		for i, n := range append(public[:len(public):len(public)], private...) {
-			if at := bytes.Index(blob, n); at >= 0 && (i == 0 || at < head) {
-				head = at
-			}
-		}
-	}
-	parts := []part{{0, head}}
-	for _, number := range public {
-		for from := 0; ; {
-			i := bytes.Index(blob[from:], number)
-			if i < 0 {
-				break
-			}
-			parts = append(parts, part{from + i, from + i + len(number)})
-			from += i + len(number)
-		}
-	}
-	return parts
-}
-
-// shortestHead is how many bytes PKCS #8 has before an RSA key's modulus.
-const shortestHead = 36
-
-// openSSHHead is how many bytes a key in OpenSSH's own format has before its private section, which may be encrypted.
-func openSSHHead(blob []byte) (int, bool) {
-	const magic = "openssh-key-v1\x00"
-	if !bytes.HasPrefix(blob, []byte(magic)) {
-		return 0, false
-	}
-	at := len(magic)
-	for i := range 4 { // cipher, key derivation and its options; behind the number of keys the public key
-		if i == 3 {
-			at += 4
-		}
-		if at+4 > len(blob) {
-			return len(blob), true
-		}
-		at += 4 + int(min(binary.BigEndian.Uint32(blob[at:]), uint32(len(blob))))
-	}
-	return min(at, len(blob)), true
-}
-
-// numbers are those of a key as they are stored, if it can be read.
-func numbers(block *pem.Block) (public, private [][]byte) {
-	key, err := ssh.ParseRawPrivateKey(pem.EncodeToMemory(block))
-	if err != nil {
+// unquoted is a text with a key as a string of JSON or YAML has it, with its escapes undone and without indentation, and where in the text
+// each byte of it stands; nil without a key or without any of these.
+func unquoted(secret []byte) (text []byte, where []int) {
+	if !bytes.Contains(secret, []byte("-----BEGIN ")) {
 		return nil, nil
 	}
-	switch k := key.(type) {
-	case *rsa.PrivateKey:
-		return [][]byte{k.N.Bytes()}, [][]byte{k.D.Bytes()}
-	case *ecdsa.PrivateKey:
-		size := (k.Params().BitSize + 7) / 8
-		field := func(n *big.Int) []byte { return n.FillBytes(make([]byte, size)) }
-		return [][]byte{field(k.X), field(k.Y)}, [][]byte{field(k.D)}
-	case *ed25519.PrivateKey:
-		return [][]byte{k.Public().(ed25519.PublicKey)}, [][]byte{k.Seed()}
-	case ed25519.PrivateKey:
-		return [][]byte{k.Public().(ed25519.PublicKey)}, [][]byte{k.Seed()}
-	}
-	return nil, nil
-}
-
-// armored gives the base64 characters of a PEM text, and where in the text each stands.
-func armored(text []byte) (body []byte, positions []int) {
-	at := 0
-	for line := range bytes.Lines(text) {
-		if !bytes.HasPrefix(line, []byte("-----")) && !bytes.Contains(line, []byte(":")) { // a header of PEM has a colon
-			for i, c := range line {
-				if c > ' ' {
-					body, positions = append(body, c), append(positions, at+i)
+	lineBegins := false
+	for at := 0; at < len(secret); {
+		c, n := secret[at], 1
+		if c == '\\' && at+1 < len(secret) {
+			switch e := secret[at+1]; e {
+			case 'n':
+				c, n = '\n', 2
+			case 'r':
+				c, n = '\r', 2
+			case 't':
+				c, n = '\t', 2
+			case '"', '\\', '/':
+				c, n = e, 2
+			case 'u':
+				if at+6 <= len(secret) {
+					if r, err := strconv.ParseUint(string(secret[at+2:at+6]), 16, 7); err == nil {
+						c, n = byte(r), 6
+					}
 				}
 			}
 		}
-		at += len(line)
+		if !lineBegins || c != ' ' && c != '\t' {
+			text, where = append(text, c), append(where, at)
+			lineBegins = c == '\n'
+		}
+		at += n
 	}
-	return body, positions
+	if len(text) == len(secret) {
+		return nil, nil
+	}
+	return text, where
 }
 
 // looksDrawn says whether a window looks as if it was drawn at random, not written: words have few changes between capitals, small letters
