@@ -359,6 +359,9 @@ func kinds(t *testing.T) []kind {
 		{name: "a long passphrase", secret: []byte("correct horse battery staple " + draw(66, 70, lower+"   ")), other: texts("correct horse battery staple, they say")},
 		{name: "a wpa_supplicant configuration", secret: []byte("ctrl_interface=DIR=/run/wpa_supplicant GROUP=netdev\nupdate_config=1\ncountry=DE\nnetwork={\n\tssid=\"home\"\n\tpsk=" + hex.EncodeToString(noise(67, 32)) + "\n\tkey_mgmt=WPA-PSK\n}\n"),
 			other: texts("ctrl_interface=DIR=/run/wpa_supplicant GROUP=netdev\nupdate_config=1\ncountry=DE\nnetwork={\n\tssid=\"other\"\n", "\n\tkey_mgmt=WPA-PSK\n}\n")},
+		{name: "a password beside a public key", secret: []byte("user: bob\npassword: correct horse battery staple\nhome: /home/bob\nshell: /bin/sh\nkey: " + authorized(ed[0].Public(), "me@x")),
+			other: texts(authorized(ed[0].Public(), "me@x"), "user: bob\npassword: x\n", "home: /home/bob\nshell: /bin/sh\n"), publicHalf: true},
+		{name: "comments alone", secret: []byte("# the password is correct horse battery\n# staple, and nobody else is to know it\n"), other: texts("# the password is ")},
 		{name: "random bytes", secret: noise(68, 1400), other: [][]byte{noise(68, 1400)[:100], noise(69, 1400)}},
 	}
 }

@@ -188,7 +188,7 @@ func TestAPrivateKeyIsFoundHoweverItIsWrapped(t *testing.T) {
 		"behind one byte":        []byte(base64.StdEncoding.EncodeToString(append([]byte{1}, block.Bytes...))),
 		"behind two, in one run": []byte(base64.StdEncoding.EncodeToString(append([]byte{1, 2}, block.Bytes...))),
 	}
-	for width := 60; width <= 76; width++ {
+	for width := 21; width <= 76; width++ {
 		for _, end := range []string{"\n", "\r\n"} {
 			var b strings.Builder
 			for rest := base64.StdEncoding.EncodeToString(block.Bytes); rest != ""; {

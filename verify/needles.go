@@ -27,6 +27,7 @@ const (
 	windowEvery = 512 // bytes: of a longer one, a window at each sector, the least that a device writes
 	windowSize  = 32  // bytes
 	maxWindows  = 256 // of one secret
+	pieceSize   = 14  // characters of base64: 84 bits
 	minDistinct = 8   // different bytes in a window, or it says too little to be a secret's
 	sameKind    = 128 // bytes that secrets of one kind may have in common at their beginning
 	maxSecret   = 64 << 20
@@ -141,13 +142,29 @@ func (m *needleMaker) windows(what string, secret []byte) {
 	if plain, _ := unquoted(secret); plain != nil {
 		found = m.sectors(what, plain, publicIn(plain).public) || found
 	}
-	if found || text.known { // if nothing else, all of it is public
-		return
+	if !found {
+		found = m.everywhere(what, secret, text.public)
 	}
-	// Nothing of it looks like a secret: the middle, and what follows. A file's beginning may be that of many.
-	for at := (len(secret) - windowSize) / 2; at+windowSize <= len(secret) && at < len(secret)/2+windowEvery; at += windowSize {
+	if !found && !text.known && !m.everywhere(what, secret, nil) {
+		m.addWindow(what, secret, (len(secret)-windowSize)/2, nil)
+	}
+}
+
+// everywhere adds windows of a secret of which nothing looks like one. How far they go on decides.
+func (m *needleMaker) everywhere(what string, secret []byte, public []part) (found bool) {
+	last := len(secret) - windowSize
+	for at := 0; at <= min(last, maxWindows*windowSize); {
+		if overlaps(public, at, at+windowSize) || distinct(secret[at:at+windowSize]) < minDistinct {
+			at++
+			continue
+		}
 		m.addWindow(what, secret, at, nil)
+		found = true
+		if at += windowSize; at < last+windowSize {
+			at = min(at, last) // the end, too
+		}
 	}
+	return found
 }
 
 // sectors adds windows of a secret: one of each sector, if there is one that looks drawn that, and of a secret that has no more than one
@@ -222,13 +239,16 @@ func (m *needleMaker) privateKey(e *manifest.Entry, content []byte) {
 // scalar is a private number: as bytes, and in base64.
 func (m *needleMaker) scalar(what string, number []byte) {
 	m.add(what, number)
-	// Where it begins among the bytes decides how it is cut into characters. Wherever lines of 44 characters or more are broken, one half of
+	// Where it begins among the bytes decides how it is cut into characters. Wherever lines of 21 characters or more are broken, a piece of
 	// a seed of 32 bytes stays whole.
 	for before := range 3 {
 		text := base64.StdEncoding.EncodeToString(append(make([]byte, before), number...))
 		text = text[(before*8+5)/6 : (before+len(number))*8/6] // characters that stand for bits of the number alone
-		m.add(what, []byte(text[:len(text)/2]))
-		m.add(what, []byte(text[len(text)/2:]))
+		for pieces := len(text) / pieceSize; pieces > 0; pieces-- {
+			n := len(text) / pieces
+			m.add(what, []byte(text[:n]))
+			text = text[n:]
+		}
 	}
 }
 

@@ -32,7 +32,8 @@ const (
 var (
 	frame      = regexp.MustCompile(`-----(BEGIN|END) ([A-Za-z0-9 ]{1,48})-----`)
 	publicPEM  = regexp.MustCompile(`(^|[ 0-9])(CERTIFICATE|PUBLIC KEY|PARAMETERS|CERTIFICATE REQUEST|CRL|PKCS7|PUBLIC KEY BLOCK)$`)
-	publicLine = regexp.MustCompile(`(?:\|1\|[A-Za-z0-9+/=]+\|[A-Za-z0-9+/=]+ )?\b((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) (AAAA[A-Za-z0-9+/]+={0,2})(?: [^\s"'\\,;]+)?`)
+	publicLine = regexp.MustCompile(`(?:\|1\|[A-Za-z0-9+/=|]+ )?\b((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) ` + // a host, hashed; a kind of key
+		`(AAAA[A-Za-z0-9+/]+={0,2})(?: [^\s"'\\,;]+)?`) // the key, a comment
 	named      = regexp.MustCompile(`(?i)\bpublic[_ -]?key"?[ \t]*[:=][ \t]*"?[a-z0-9+/=_-]{32,96}`)
 	webToken   = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.`)
 	notes      = regexp.MustCompile(`(?m)^[ \t]*#([ \t#!].*)?\r?\n?`)
@@ -78,7 +79,7 @@ func inspect(secret []byte, deep int) secretText {
 		t.public = append(t.public, part{m[0], m[1]})
 	}
 	for _, m := range webToken.FindAllSubmatchIndex(secret, -1) {
-		if head, err := base64.RawURLEncoding.DecodeString(string(secret[m[2]:m[3]])); err == nil && json.Valid(head) {
+		if head, err := base64.RawURLEncoding.DecodeString(string(secret[m[2]:m[3]])); err == nil && json.Valid(head) && bytes.Contains(head, []byte(`"alg"`)) {
 			t.public = append(t.public, part{m[0], m[1]})
 		}
 	}

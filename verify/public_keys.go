@@ -37,14 +37,21 @@ func privateBytes(blob []byte, label string) (private []part, known bool) {
 	return d.private, true
 }
 
+// isCertificate says whether bytes are a certificate, a request for one, a list of revoked ones or a public key.
 func isCertificate(der []byte) bool {
 	if len(der) == 0 || der[0] != 0x30 {
 		return false
 	}
-	if _, err := x509.ParseCertificate(der); err == nil {
-		return true
+	_, err := x509.ParseCertificate(der)
+	if err != nil {
+		_, err = x509.ParsePKIXPublicKey(der)
 	}
-	_, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		_, err = x509.ParseCertificateRequest(der)
+	}
+	if err != nil {
+		_, err = x509.ParseRevocationList(der)
+	}
 	return err == nil
 }
 
@@ -274,9 +281,6 @@ func (d *der) members(blob []byte, v derValue, deep int) bool {
 				d.add(m.content)
 			}
 		case m.compound:
-			if isCertificate(blob[v.content.first:v.content.end]) {
-				continue
-			}
 			if !d.members(blob, m, deep+1) {
 				return false
 			}
