@@ -82,7 +82,7 @@ func random(seed uint64) source {
 
 func (s source) Read(p []byte) (int, error) { return s.ChaCha8.Read(p) }
 
-func marshal(t *testing.T, v any) []byte {
+func marshal(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := asn1.Marshal(v)
 	if err != nil {
@@ -92,7 +92,7 @@ func marshal(t *testing.T, v any) []byte {
 }
 
 // pkcs12 is a file with an encrypted content as OpenSSL 3 lays it out (RFC 7292).
-func pkcs12(t *testing.T, seed uint64, n int) []byte {
+func pkcs12(t testing.TB, seed uint64, n int) []byte {
 	type algorithm struct {
 		ID     asn1.ObjectIdentifier
 		Params any
@@ -153,7 +153,7 @@ func pkcs12(t *testing.T, seed uint64, n int) []byte {
 }
 
 // explicitEC is an EC key that has its curve's parameters in it, as some programs write it.
-func explicitEC(t *testing.T, seed uint64) (key, public []byte) {
+func explicitEC(t testing.TB, seed uint64) (key, public []byte) {
 	p := elliptic.P256().Params()
 	d := noise(seed, 32)
 	x, y := elliptic.P256().ScalarBaseMult(d)
@@ -419,4 +419,31 @@ func TestAnEnvironmentsLongValueIsNoLeakOfItsKind(t *testing.T) {
 			t.Errorf("%d bytes: found %v", len(text), found)
 		}
 	}
+}
+
+// Whatever a secret is, what is looked for is of it, and no decoder of keys panics.
+func FuzzNeedles(f *testing.F) {
+	explicit, _ := explicitEC(f, 51)
+	f.Add(explicit)
+	f.Add(pkcs12(f, 12, 100))
+	f.Add(pemOf(f, "-t", "ecdsa"))
+	f.Add([]byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI |1|a=|b= -----BEGIN X-----\\n\\u0041-----END X-----"))
+	f.Add(append([]byte("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n"), "lFgEZVPxABYJKwYBBAHaRw8BAQdA\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----\n"...))
+	f.Fuzz(func(t *testing.T, secret []byte) {
+		privateBytes(secret, "PGP PRIVATE KEY BLOCK")
+		privateBytes(secret, "")
+		list, _, err := needles([]manifest.Entry{{Path: "/x", Kind: manifest.File, Secret: true, Content: newContent(secret)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range list {
+			if n.whole == nil {
+				continue
+			}
+			if !bytes.Equal(n.whole[n.at:n.at+len(n.bytes)], n.bytes) || n.room.first > n.at || n.room.end < n.at+len(n.bytes) || n.room.end > len(n.whole) {
+				t.Fatalf("a window at %d of %d bytes, with %v around it", n.at, len(n.whole), n.room)
+			}
+			n.isLeak(bytes.NewReader(secret), int64(len(secret)), int64(max(0, min(n.at, len(secret)-len(n.bytes)))))
+		}
+	})
 }

@@ -24,9 +24,10 @@ func overlaps(parts []part, first, end int) bool {
 }
 
 const (
-	maxComment  = 128 // bytes: a longer line may begin with "#" and be a secret
-	maxTextDeep = 3   // texts within texts: a PEM in base64 in a file of quoted strings
-	minBase64   = 64  // characters
+	maxComment   = 128     // bytes: a longer line may begin with "#" and be a secret
+	maxTextDeep  = 3       // texts within texts: a PEM in base64 in a file of quoted strings
+	maxInspected = 8 << 20 // bytes: keys and certificates are smaller
+	minBase64    = 64      // characters
 )
 
 var (
@@ -34,10 +35,10 @@ var (
 	publicPEM  = regexp.MustCompile(`(^|[ 0-9])(CERTIFICATE|PUBLIC KEY|PARAMETERS|CERTIFICATE REQUEST|CRL|PKCS7|PUBLIC KEY BLOCK)$`)
 	publicLine = regexp.MustCompile(`(?:\|1\|[A-Za-z0-9+/=|]+ )?\b((?:sk-)?(?:ssh|ecdsa)-[a-z0-9@.-]+) ` + // a host, hashed; a kind of key
 		`(AAAA[A-Za-z0-9+/]+={0,2})(?: [^\s"'\\,;]+)?`) // the key, a comment
-	named      = regexp.MustCompile(`(?i)\bpublic[_ -]?key"?[ \t]*[:=][ \t]*"?[a-z0-9+/=_-]{32,96}`)
-	webToken   = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.`)
-	notes      = regexp.MustCompile(`(?m)^[ \t]*#([ \t#!].*)?\r?\n?`)
-	base64Run  = regexp.MustCompile(`(?m)[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+\r?$)*(?:\r?\n[A-Za-z0-9+/]+={1,2}\r?$|={0,2})`)
+	named     = regexp.MustCompile(`(?i)\bpublic[_ -]?key"?[ \t]*[:=][ \t]*"?[a-z0-9+/=_-]{32,96}`)
+	webToken  = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.`)
+	notes     = regexp.MustCompile(`(?m)^[ \t]*#([ \t#!].*)?\r?\n?`)
+	base64Run = regexp.MustCompile(`(?m)[A-Za-z0-9+/]{40,}(?:\r?\n[A-Za-z0-9+/]+\r?$)*(?:\r?\n[A-Za-z0-9+/]+={1,2}\r?$|={0,2})`)
 )
 
 // secretText is a text in which keys may be, and what was found there.
@@ -62,7 +63,7 @@ func publicIn(secret []byte) secretText {
 
 func inspect(secret []byte, deep int) secretText {
 	var t secretText
-	if deep > maxTextDeep {
+	if deep > maxTextDeep || len(secret) > maxInspected {
 		return t
 	}
 	t.blob(secret, func(p part) part { return p }, "")
