@@ -308,6 +308,44 @@ func kinds(t *testing.T) []kind {
 			url64(`{"iss":"kubernetes/serviceaccount","kubernetes.io/serviceaccount/namespace":"kube-system","kubernetes.io/serviceaccount/secret.name":"`+draw(seed, 12, lower)+`","kubernetes.io/serviceaccount/service-account.uid":"`+draw(seed, 36, mixed)+`"}`) +
 			"." + base64.RawURLEncoding.EncodeToString(noise(seed, 256))
 	}
+	// Keys of OpenPGP and of a security key, laid out by hand.
+	mpi := func(b []byte) []byte { b[0] |= 0x80; return append([]byte{byte(len(b) >> 5), byte(len(b) << 3)}, b...) }
+	packet := func(tag byte, body []byte) []byte {
+		return append([]byte{0x81 | tag<<2, byte(len(body) >> 8), byte(len(body))}, body...)
+	}
+	armor := func(what string, packets ...[]byte) []byte {
+		return []byte("-----BEGIN PGP " + what + "-----\n\n" + wrapped(join(packets...)) + "=aBcD\n-----END PGP " + what + "-----\n")
+	}
+	pgp := func(seed uint64) (key, public []byte) {
+		head := join([]byte{4, 0x65, 0x53, 0xF1, byte(seed), 1}, mpi(noise(seed, 512)), mpi([]byte{1, 0, 1}))
+		rest := join(packet(13, []byte("somebody <somebody@example.com>")), packet(2, noise(seed+1, 300)))
+		private := join(head, []byte{0}, mpi(noise(seed+2, 256)), mpi(noise(seed+3, 128)), mpi(noise(seed+4, 128)), mpi(noise(seed+5, 128)), []byte{1, 2})
+		return armor("PRIVATE KEY BLOCK", packet(5, private), rest), armor("PUBLIC KEY BLOCK", packet(6, head), rest)
+	}
+	pgpKey, pgpPublic := pgp(70)
+	otherPGP, _ := pgp(80)
+	token := func(seed uint64) []byte {
+		str := func(b []byte) []byte { return append([]byte{0, 0, 0, byte(len(b))}, b...) }
+		name, point, application := str([]byte("sk-ssh-ed25519@openssh.com")), str(noise(seed, 32)), str([]byte("ssh:"))
+		section := join(noise(seed+1, 4), name, point, application, []byte{1}, str(noise(seed+2, 96)), str(nil), str([]byte("me@x")), []byte{1, 2, 3, 4, 5})
+		public := join(name, point, application)
+		return pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: join([]byte(openSSHMagic), str([]byte("none")), str([]byte("none")), str(nil), []byte{0, 0, 0, 1},
+			str(public), []byte{0, 0, 0, byte(len(section) + 4)}, section[:4], section)})
+	}
+	ageFile := func(seed uint64) string {
+		return b64([]byte("age-encryption.org/v1\n-> ssh-ed25519 " + b64(noise(seed, 32)) + "\n" + b64(noise(seed+1, 32)) + "\n--- " + b64(noise(seed+2, 32)) + "\n" + string(noise(seed+3, 90))))
+	}
+	dh := pem.EncodeToMemory(&pem.Block{Type: "DH PARAMETERS", Bytes: marshal(t, struct{ P, G *big.Int }{rsaKeys[1].N, big.NewInt(2)})})
+	sshBlob := func(public any) []byte {
+		p, err := ssh.NewPublicKey(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Marshal()
+	}
+	putty := "PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nComment: me@x\nPublic-Lines: 6\n" + wrapped(sshBlob(&rsaKeys[0].PublicKey)) + "Private-Lines: 14\n" + wrapped(noise(97, 640)) +
+		"Private-MAC: " + hex.EncodeToString(noise(98, 32)) + "\n"
+	certBlock, _ := pem.Decode(cert)
 	return []kind{
 		{name: "a Slack webhook", secret: []byte("https://hooks.slack.com/services/T0" + draw(1, 9, mixed) + "/B0" + draw(2, 9, mixed) + "/" + draw(3, 24, mixed)),
 			other: texts("https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX", "http://hooks.slack.com/services/T0")},
@@ -362,6 +400,13 @@ func kinds(t *testing.T) []kind {
 		{name: "a password beside a public key", secret: []byte("user: bob\npassword: correct horse battery staple\nhome: /home/bob\nshell: /bin/sh\nkey: " + authorized(ed[0].Public(), "me@x")),
 			other: texts(authorized(ed[0].Public(), "me@x"), "user: bob\npassword: x\n", "home: /home/bob\nshell: /bin/sh\n"), publicHalf: true},
 		{name: "comments alone", secret: []byte("# the password is correct horse battery\n# staple, and nobody else is to know it\n"), other: texts("# the password is ")},
+		{name: "an OpenPGP key", secret: pgpKey, other: [][]byte{pgpPublic, otherPGP}, sectors: []int{0}},
+		{name: "a security key's handle", secret: token(90), other: [][]byte{token(95), token(90)[:200]}},
+		{name: "an encrypted file of age among lines", secret: []byte("name: somebody\nid: 5\nuser: x\nkey: " + ageFile(100) + "\n"), other: texts(ageFile(110), "id: 5\nuser: x\nkey: "+ageFile(110))},
+		{name: "a key with Diffie-Hellman parameters", secret: join(dh, pkcs8(rsaKeys[0])), other: [][]byte{dh}, sectors: []int{0}},
+		{name: "a key of PuTTY", secret: []byte(putty), other: texts(putty[:200], wrapped(sshBlob(&rsaKeys[0].PublicKey)), authorized(&rsaKeys[0].PublicKey, "x")), sectors: []int{0}},
+		{name: "a certificate in a string", secret: []byte(`{"user":"somebody","certificate":"` + b64(certBlock.Bytes) + `","secret":"` + draw(99, 60, mixed) + `"}`),
+			other: texts(b64(certBlock.Bytes)), sectors: []int{0, 1, 2}},
 		{name: "random bytes", secret: noise(68, 1400), other: [][]byte{noise(68, 1400)[:100], noise(69, 1400)}},
 	}
 }
@@ -406,6 +451,40 @@ func TestAKeyInsideAFileIsFoundBare(t *testing.T) {
 			}
 			if found := planted(t, k.secret, plain[frames[0][0]:frames[1][1]]); len(found) != 1 {
 				t.Errorf("%s: found %v", name, found)
+			}
+		}
+	}
+}
+
+func TestOnlyPrivateNumbersOfAKeyArePrivate(t *testing.T) {
+	block, _ := pem.Decode(pemOf(t, "-t", "rsa", "-b", "2048", "-m", "PEM"))
+	key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openSSH, _ := pem.Decode(pemOf(t, "-t", "rsa", "-b", "2048"))
+	private := map[string][][]byte{"D": {key.D.Bytes()}, "primes": {key.Primes[0].Bytes(), key.Primes[1].Bytes()}}
+	for name, blob := range map[string][]byte{"PKCS #1": block.Bytes, "PKCS #8": pkcs8, "OpenSSH": openSSH.Bytes} {
+		parts, known := privateBytes(blob, "")
+		if !known || !slices.IsSortedFunc(parts, func(a, b part) int { return a.first - b.first }) {
+			t.Fatalf("%s: known: %v, %v", name, known, parts)
+		}
+		var all []byte
+		for _, p := range parts {
+			all = append(all, blob[p.first:p.end]...)
+		}
+		if n := key.N.Bytes(); bytes.Contains(all, n[:64]) || len(all) > 900+64 {
+			t.Errorf("%s: what is public is among %d private bytes", name, len(all))
+		}
+		for what, list := range private {
+			for _, number := range list {
+				if name != "OpenSSH" && !bytes.Contains(all, number) {
+					t.Errorf("%s: %s is not private", name, what)
+				}
 			}
 		}
 	}
