@@ -27,7 +27,8 @@ const maxUnexplained = 50
 // all the same. Both structures are those that AuditStructure found; in a damaged one not everything can be explained, and what cannot be is told.
 //
 // The error is for what could not be read, and wraps ErrBefore where the original is of no use: its root is elsewhere, or it was not unmounted.
-func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) ([]Finding, error) {
+func Changes(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) (findings []Finding, err error) {
+	defer wall("changes", &err)
 	p, q := before.Parts[before.Root], after.Parts[after.Root]
 	if p.Start != q.Start {
 		return nil, fmt.Errorf("%w: its root is elsewhere: at byte %d, and now at %d", ErrBefore, p.Start, q.Start)

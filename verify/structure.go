@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"boringboot/verify/internal/audit"
 	"boringboot/verify/internal/ext4ro"
@@ -47,7 +48,8 @@ type GroupUse struct {
 // AuditStructure audits the file system that starts at offset 0 of root and is at most size bytes long, and writes nothing. What is wrong
 // is in the findings; the error is for what could not be judged: it holds no such file system, or only a part of one, it could not be read, ctx
 // was cancelled.
-func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (*Structure, error) {
+func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (s *Structure, err error) {
+	defer wall("structure", &err)
 	if _, err := ext4ro.ReadSuperblock(root, size); errors.Is(err, ext4ro.ErrTruncated) {
 		return nil, fmt.Errorf("structure: %w", err)
 	}
@@ -58,7 +60,7 @@ func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (*Structu
 	case err != nil:
 		return nil, fmt.Errorf("structure: %w", err)
 	}
-	s := &Structure{
+	s = &Structure{
 		Label: got.Label, UUID: got.UUID, State: got.State, Features: got.Features, BlockSize: got.BlockSize, Blocks: got.Blocks,
 		FreeBlocks: got.FreeBlocks, Inodes: got.Inodes, FreeInodes: got.FreeInodes, Directories: got.Directories, InodesInGroup: got.InodesPerGroup,
 		Findings: []Finding{}, owners: got.Owners,
@@ -76,6 +78,14 @@ func AuditStructure(ctx context.Context, root io.ReaderAt, size int64) (*Structu
 	}
 	s.Findings = append(s.Findings, moreFindings(got.Dropped)...)
 	return s, nil
+}
+
+// wall makes an error of a panic: a fault of ours that an image brings out is told, and is no verdict.
+func wall(what string, err *error) {
+	if p := recover(); p != nil {
+		first, _, _ := strings.Cut(fmt.Sprint(p), "\n") // behind it there may be a stack
+		*err = fmt.Errorf("%s: it panicked: %s", what, first)
+	}
 }
 
 // moreFindings says how many are not listed. It is as bad as the worst of them.

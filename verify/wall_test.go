@@ -372,3 +372,31 @@ func TestCancelling(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A panic of our own is an error, and no verdict, in whichever goroutine it happens.
+func TestAPanicOfOurOwnIsAnError(t *testing.T) {
+	path := testimage.Ext4(t, small(testimage.NixOS()))
+	f, size := openImage(t, path)
+	for _, from := range []int64{0, 4096} { // the superblock is read before there are workers
+		disk := panicsFrom{f, from}
+		if s, err := AuditStructure(context.Background(), disk, size); err == nil || err.Error() != "structure: it panicked: a fault" {
+			t.Errorf("from byte %d on: %v, error %v", from, s, err)
+		}
+	}
+	if found, err := Changes(context.Background(), &Disk{}, &Disk{}, &Structure{}, &Structure{}, nil); err == nil || !strings.HasPrefix(err.Error(), "changes: it panicked: ") {
+		t.Errorf("found %v, error %v", found, err)
+	}
+}
+
+// panicsFrom is a disk that panics where it is read behind a place.
+type panicsFrom struct {
+	r    io.ReaderAt
+	from int64
+}
+
+func (p panicsFrom) ReadAt(b []byte, off int64) (int, error) {
+	if off >= p.from {
+		panic("a fault\nof ours")
+	}
+	return p.r.ReadAt(b, off)
+}

@@ -55,6 +55,33 @@ func TestWhatWeChangeIsExplained(t *testing.T) {
 	}
 }
 
+// Files that become one leave inodes that are freed: also where an inode is no longer than 128 bytes.
+func TestInodesThatAreGoneAreExplained(t *testing.T) {
+	for _, size := range []int{128, 256} {
+		p := testimage.Profile{Name: "gone", Features: "has_journal,filetype,sparse_super,extent,64bit", BlockSize: 4096, InodeSize: size}
+		image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 24 << 20, Inodes: 1000})
+		w := newWorkplace(t)
+		w.write("old", []byte("old"))
+		testimage.DebugfsWrite(t, image, 0, "mkdir /srv", "mkdir /srv/q", "write "+w.path("old")+" /srv/q/a", "write "+w.path("old")+" /srv/q/b", "write "+w.path("old")+" /srv/c")
+		w.write("root/srv/q/a", []byte("new"))
+		for _, name := range []string{"root/srv/q/b", "root/srv/c"} {
+			if err := os.Link(w.path("root/srv/q/a"), w.path(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.sh("cp", "--sparse=always", image, "new.img")
+		w.must(0, "boringboot", "inject", "new.img", "--tree", "root", "--overwrite")
+		w.write("files.yaml", []byte("version: 1\nfiles:\n"+
+			"  - { path: /srv/q/a, mode: \"0600\", from: { file: root/srv/q/a } }\n"+
+			"  - { path: /srv/q/b, mode: \"0600\", from: { file: root/srv/q/a } }\n"+
+			"  - { path: /srv/c, mode: \"0600\", from: { file: root/srv/q/a } }\n"))
+		f := w.run("verify-image", "new.img", "--manifest", "files.yaml", "--before", image)
+		if f.code != 0 {
+			t.Errorf("inodes of %d bytes: exit code %d\n%s%s", size, f.code, f.stdout, f.stderr)
+		}
+	}
+}
+
 // New files have flags and the project from their directory.
 func TestWhatFilesHaveFromTheirDirectoryIsExplained(t *testing.T) {
 	p := testimage.ProfileNamed("debian-4k")

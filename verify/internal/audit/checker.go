@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 )
@@ -187,13 +188,20 @@ func (c *checker) readBlocks(b uint64, buf []byte) error {
 	return nil
 }
 
-// parallel runs work on all workers, each with numbers below n, every number once, in about ascending order.
+// parallel runs work on all workers, each with numbers below n, every number once, in about ascending order. A panic of a worker goes on in
+// the caller, who may have a wall around it.
 func (c *checker) parallel(n int, work func(w *worker, i int)) {
 	var next atomic.Int64
 	var group sync.WaitGroup
+	var panicked atomic.Value
 	for range min(c.workers, n) {
 		w := c.newWorker()
 		group.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panicked.CompareAndSwap(nil, fmt.Sprintf("%v\n%s", p, debug.Stack()))
+				}
+			}()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= n || c.stopped() {
@@ -205,4 +213,7 @@ func (c *checker) parallel(n int, work func(w *worker, i int)) {
 		})
 	}
 	group.Wait()
+	if p := panicked.Load(); p != nil {
+		panic(p)
+	}
 }

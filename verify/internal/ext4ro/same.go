@@ -12,14 +12,18 @@ func sameBut(a, b []byte, fields []field) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	x, y := bytes.Clone(a), bytes.Clone(b)
+	return bytes.Equal(without(a, fields), without(b, fields))
+}
+
+// without is a copy with zeros in some fields. A short structure, as an inode of 128 bytes is, has not all of them.
+func without(b []byte, fields []field) []byte {
+	b = bytes.Clone(b)
 	for _, f := range fields {
-		if f.first < len(x) {
-			clear(x[f.first:min(f.end, len(x))])
-			clear(y[f.first:min(f.end, len(y))])
+		if f.first < len(b) {
+			clear(b[f.first:min(f.end, len(b))])
 		}
 	}
-	return bytes.Equal(x, y)
+	return b
 }
 
 // SameSuperblock says whether two superblocks of 1024 bytes differ in no more than counts, times and marks of what goes on. Four bytes that
@@ -128,16 +132,13 @@ func GoneFrom(was, is []byte) bool {
 	if !Gone(is) || len(was) != len(is) {
 		return false
 	}
-	x, y := bytes.Clone(was), bytes.Clone(is)
-	for _, f := range []field{
+	fields := []field{
 		{0x08, 0x18},               // i_atime … i_dtime
 		{0x24, 0x28},               // i_version
 		{0x7C, 0x7E}, {0x82, 0x90}, // i_checksum_lo; i_checksum_hi … i_atime_extra
 		{0x98, 0x9C}, // i_version_hi
-	} {
-		clear(x[f.first:min(f.end, len(x))])
-		clear(y[f.first:min(f.end, len(y))])
 	}
+	x, y := without(was, fields), without(is, fields)
 	for at := 0x20; at < 0x24; at++ { // i_flags
 		if y[at]&^x[at] != 0 {
 			return false

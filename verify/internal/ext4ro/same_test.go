@@ -5,18 +5,25 @@ package ext4ro
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"testing"
 )
 
 // An inode that was freed keeps nothing that it had not had, whoever freed it.
 func TestAFreedInodeHidesNothing(t *testing.T) {
-	was := make([]byte, 256)
+	for _, size := range []int{128, 136, 256} {
+		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) { freedInode(t, size) })
+	}
+}
+
+func freedInode(t *testing.T, size int) {
+	was := make([]byte, size)
 	for i := range was {
 		was[i] = byte(i*37 + 11)
 	}
 	binary.LittleEndian.PutUint16(was[0x1A:], 1)           // i_links_count
 	binary.LittleEndian.PutUint32(was[0x20:], FlagExtents) // i_flags
-	cleared := make([]byte, 256)
+	cleared := make([]byte, size)
 	binary.LittleEndian.PutUint32(cleared[0x14:], 1700000000) // i_dtime
 	kept := bytes.Clone(was)
 	binary.LittleEndian.PutUint16(kept[0x1A:], 0)
