@@ -27,6 +27,7 @@ type explainer struct {
 	paths    map[uint32]int             // how many wanted paths lead to an inode
 	parents  map[uint32]map[uint32]bool // the directories that wanted inodes are in
 	maps     map[uint32]*ext4ro.Layout  // of wanted files
+	beside   map[uint32]bool            // wanted inodes that were looked at
 	log      log
 
 	findings []Finding
@@ -35,7 +36,7 @@ type explainer struct {
 
 func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) (*explainer, error) {
 	e := &explainer{before: before, after: after, was: was, is: is, wanted: map[uint32]bool{}, replaced: map[uint32]bool{}, above: map[uint32]bool{},
-		names: map[uint32]map[string]bool{}, paths: map[uint32]int{}, parents: map[uint32]map[uint32]bool{}, maps: map[uint32]*ext4ro.Layout{}, findings: []Finding{}}
+		names: map[uint32]map[string]bool{}, paths: map[uint32]int{}, parents: map[uint32]map[uint32]bool{}, maps: map[uint32]*ext4ro.Layout{}, beside: map[uint32]bool{}, findings: []Finding{}}
 	old, err := openWalker(ctx, before)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBefore, err)
@@ -206,8 +207,7 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 		}
 		return e.journal(b, old, now)
 	case audit.UseAttributes:
-		e.attributes(b, had && p.Use == audit.UseAttributes, old, now)
-		return nil
+		return e.attributes(b, had && p.Use == audit.UseAttributes, old, now)
 	}
 	if o.Use == audit.UseFile && e.isQuota(o.Number) {
 		return nil // usage is counted by the audit

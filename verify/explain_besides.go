@@ -12,6 +12,10 @@ import (
 
 // besides explains what is in a wanted inode: nothing that is not its content, from its directory, or what it had before.
 func (e *explainer) besides(ino uint32) error {
+	if e.beside[ino] {
+		return nil
+	}
+	e.beside[ino] = true
 	found, err := e.findBesides(ino)
 	if errors.Is(err, ext4ro.ErrCorrupt) {
 		return nil // the audit tells

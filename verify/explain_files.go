@@ -79,14 +79,40 @@ func (e *explainer) newDirectories() error {
 }
 
 // attributes explains a block of extended attributes: one that was there may have another count of those that share it, a new one
-// belongs to a wanted path.
-func (e *explainer) attributes(block uint64, had bool, old, now []byte) {
+// belongs to a wanted path. One that only wanted paths have is compared with their inodes.
+func (e *explainer) attributes(block uint64, had bool, old, now []byte) error {
 	switch {
 	case had && ext4ro.SameAttributes(old, now):
-	case !had && e.sharedByWanted(block):
-	default:
+		return nil
+	case !e.sharedByWanted(block), had && !e.onlyOfWanted(block):
 		e.unexplained("a change of the extended attributes in block %d", block)
+		return nil
+	case !ext4ro.TidyAttributes(now):
+		e.unexplained("what is in block %d beside extended attributes", block)
 	}
+	for _, o := range e.is.owners {
+		if o.Block == block && o.Use == audit.UseAttributes && e.wanted[o.Number] {
+			if err := e.besides(o.Number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// onlyOfWanted says whether all that have a block of attributes are wanted, and those that had it wanted or replaced.
+func (e *explainer) onlyOfWanted(block uint64) bool {
+	for _, o := range e.was.owners {
+		if o.Block == block && o.Use == audit.UseAttributes && !e.wanted[o.Number] && !e.replaced[o.Number] {
+			return false
+		}
+	}
+	for _, o := range e.is.owners {
+		if o.Block == block && o.Use == audit.UseAttributes && !e.wanted[o.Number] {
+			return false
+		}
+	}
+	return true
 }
 
 // sharedByWanted says whether a wanted inode is among those that have a block of attributes.

@@ -82,6 +82,69 @@ func TestInodesThatAreGoneAreExplained(t *testing.T) {
 	}
 }
 
+// A file that was there keeps its attributes as they were, but for what an access control list has of its mode; so do directories above,
+// also where they are in their inode.
+func TestAnAttributeThatIsKeptHasItsValue(t *testing.T) {
+	const key = "/var/lib/bootstrap/ssh_host_ed25519_key"
+	for _, c := range []struct {
+		name, features string
+		inodeSize      int
+	}{{"in the inode", "", 256}, {"in a block", "", 128}, {"beside data in the inode", ",inline_data", 256}} {
+		t.Run(c.name, func(t *testing.T) {
+			p := testimage.Profile{Name: "kept", Features: "has_journal,ext_attr,filetype,sparse_super,extent,64bit,metadata_csum" + c.features, BlockSize: 4096, InodeSize: c.inodeSize}
+			image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 24 << 20, Inodes: 1000})
+			w := newWorkplace(t)
+			testimage.DebugfsWrite(t, image, 0, "mkdir /var", "mkdir /srv")
+			w.must(0, "boringboot", "inject", image, "-o", "old.img", "--secrets", "secrets/bastet.yaml")
+			// user::rw- user:5:rwx group::r-- mask::rwx other::r--
+			w.write("acl", []byte("\x01\x00\x00\x00\x01\x00\x06\x00\x02\x00\x07\x00\x05\x00\x00\x00\x04\x00\x04\x00\x10\x00\x07\x00\x20\x00\x04\x00"))
+			w.write("evil", []byte("\x01\x00\x00\x00\x01\x00\x06\x00\x02\x00\x07\x00\x06\x00\x00\x00\x04\x00\x04\x00\x10\x00\x00\x00\x20\x00\x00\x00"))
+			testimage.DebugfsWrite(t, w.path("old.img"), 0, "ea_set "+key+" user.x AAAAAAAA", "ea_set -r -f "+w.path("acl")+" "+key+" system.posix_acl_access",
+				"set_inode_field "+key+" mode 0100674", "ea_set /srv user.x AAAAAAAA",
+				"rm /var/lib/networkmanager/system-connections.env", "rmdir /var/lib/networkmanager", "ea_set /var/lib user.x AAAAAAAA")
+			testimage.Fsck(t, w.path("old.img"), 0)
+			w.sh("cp", "--sparse=always", "old.img", "new.img")
+			w.must(0, "boringboot", "inject", "new.img", "--overwrite", "--secrets", "secrets/bastet.yaml")
+			testimage.Fsck(t, w.path("new.img"), 0)
+			for _, change := range []struct{ command, want string }{
+				{"", ""},
+				{"ea_set " + key + " user.x BBBBBBBB", "the extended attributes of inode"},
+				{"ea_set " + key + " user.x BBBB", "the extended attributes of inode"},
+				{"ea_rm " + key + " user.x", ""},
+				{"ea_set -r -f " + w.path("evil") + " " + key + " system.posix_acl_access", "the extended attributes of inode"},
+				{"ea_set " + key + " security.capability abcdefgh", "the extended attributes of inode"},
+				{"ea_set /var/lib user.y value", "nothing explains"},
+				{"ea_set /var/lib user.x BBBBBBBB", "nothing explains"},
+				{"ea_set /srv user.x BBBBBBBB", "nothing explains"},
+			} {
+				w.sh("cp", "--sparse=always", "new.img", "changed.img")
+				if change.command != "" {
+					testimage.DebugfsWrite(t, w.path("changed.img"), 0, change.command)
+					w.clearLog("changed.img")
+				}
+				testimage.Fsck(t, w.path("changed.img"), 0)
+				f := w.run("verify-image", "changed.img", "--secrets", "secrets/bastet.yaml", "--before", "old.img")
+				if want := min(len(change.want), 1); strings.Contains(f.stdout, "nothing explains") != (want == 1) || !strings.Contains(f.stdout, change.want) {
+					t.Errorf("%q: exit code %d, want %q\n%s%s", change.command, f.code, change.want, f.stdout, f.stderr)
+				}
+			}
+		})
+	}
+}
+
+// clearLog has zeros in the journal's log, as if nothing had gone through it.
+func (w *workplace) clearLog(image string) {
+	w.tb.Helper()
+	places := strings.Fields(testimage.Debugfs(w.tb, w.path(image), 0, "blocks <8>"))
+	for _, place := range places[len(places)-1023:] {
+		block, err := strconv.ParseInt(place, 10, 64)
+		if err != nil {
+			w.tb.Fatal(err)
+		}
+		testimage.WriteAt(w.tb, w.path(image), block*4096, make([]byte, 4096))
+	}
+}
+
 // New files have flags and the project from their directory.
 func TestWhatFilesHaveFromTheirDirectoryIsExplained(t *testing.T) {
 	p := testimage.ProfileNamed("debian-4k")

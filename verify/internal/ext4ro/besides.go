@@ -3,9 +3,9 @@
 package ext4ro
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 )
 
@@ -28,9 +28,10 @@ type Origin struct {
 	flags       uint32
 	projects    map[uint32]bool
 	generations map[uint32]bool
-	version     [2]uint32       // i_version, lower half first
-	attributes  map[string]bool // names, the number of their kind before
-	moved       bool            // the content may be elsewhere, or new
+	version     [2]uint32 // i_version, lower half first
+	attributes  attributes
+	behind      []byte // the fields, as it was
+	moved       bool   // the content may be elsewhere, or new
 }
 
 // Made is the origin of an inode that was made in these directories.
@@ -58,15 +59,12 @@ func (fs *FS) Made(in *Inode, parents []*Inode) Origin {
 	return o
 }
 
-// Kept is the origin of an inode that was there before: was, in before. It may have lost its attributes, and its content may be another.
+// Kept is the origin of an inode that was there before: was, in before. It may have lost its attributes, its content may be another, and an
+// access control list goes with its mode.
 func (fs *FS) Kept(was, is *Inode, before *FS) (Origin, error) {
-	o := Origin{flags: was.Flags, projects: map[uint32]bool{was.field(projectID): true}, generations: map[uint32]bool{was.Generation: true},
-		version: was.version(), attributes: map[string]bool{}, moved: was.Size != is.Size || was.Flags != is.Flags || string(was.block) != string(is.block)}
-	names, err := before.attributeNames(was)
-	for _, name := range names {
-		o.attributes[name] = true
-	}
-	return o, err
+	list, err := before.attributesOf(was)
+	return Origin{flags: was.Flags, projects: map[uint32]bool{was.field(projectID): true}, generations: map[uint32]bool{was.Generation: true},
+		version: was.version(), attributes: list, behind: was.behind(), moved: was.Size != is.Size || was.Flags != is.Flags || string(was.block) != string(is.block)}, err
 }
 
 // Offsets of fields beyond the first 128 bytes of an inode, which i_extra_isize must reach over, and of i_version.
@@ -95,20 +93,21 @@ func (fs *FS) Besides(in *Inode, o Origin) ([]string, error) {
 			found = append(found, what)
 		}
 	}
-	names, err := fs.attributeNames(in)
+	list, err := fs.attributesOf(in)
 	if err != nil {
 		return nil, err
 	}
-	add(in.FileACL != 0 && len(names) == 0, "the block of extended attributes")
-	for _, name := range names {
-		add(!o.attributes[name], "the extended attributes")
+	add(in.FileACL != 0 && len(list) == 0, "the block of extended attributes")
+	for name, value := range list {
+		old, ok := o.attributes[name]
+		add(!ok || value != old && value != old.chmod(name, in.Mode), "the extended attributes")
 	}
 	flags := in.Flags &^ (flagsOfContent | o.flags)
 	add(flags != 0, fmt.Sprintf("the flags 0x%x", flags))
 	add(!o.projects[in.field(projectID)], "the project")
 	add(!o.generations[in.Generation], "the generation")
 	add(in.version() != o.version, "the version")
-	add(fs.spare(in), "what is in unused fields")
+	add(fs.spare(in, o.behind), "what is in unused fields")
 	if !o.moved {
 		return found, nil
 	}
@@ -116,8 +115,11 @@ func (fs *FS) Besides(in *Inode, o Origin) ([]string, error) {
 	return append(found, more...), err
 }
 
-// spare says whether there is anything in fields that nobody uses.
-func (fs *FS) spare(in *Inode) bool {
+// behind is what is behind the fields.
+func (in *Inode) behind() []byte { return in.raw[min(goodOldInode+int(in.ExtraIsize), len(in.raw)):] }
+
+// spare says whether there is anything in fields that nobody uses, or behind them, unless it was there.
+func (fs *FS) spare(in *Inode, was []byte) bool {
 	fields := []field{{0x70, 0x74}, {0x7E, 0x80}} // i_obso_faddr, l_i_reserved
 	if !fs.checksums() {
 		fields = append(fields, field{checksumLo, checksumLo + 2})
@@ -135,105 +137,5 @@ func (fs *FS) spare(in *Inode) bool {
 			return true
 		}
 	}
-	return !fs.tidyArea(in, extra)
-}
-
-// tidyArea says whether there is nothing behind an inode's fields but attributes, with zeros between their names and their values.
-func (fs *FS) tidyArea(in *Inode, extra int) bool {
-	if extra+4 > len(in.raw) {
-		return allZeros(in.raw[extra:])
-	}
-	if binary.LittleEndian.Uint32(in.raw[extra:]) != xattrMagic {
-		return allZeros(in.raw[extra:])
-	}
-	area := in.raw[extra+4:]
-	list, end, ok := listAttributes(area, 0)
-	if !ok {
-		return false
-	}
-	used := make([]bool, len(area))
-	for i := range min(end, len(area)) {
-		used[i] = true
-	}
-	for _, x := range list {
-		if x.inum == 0 {
-			for i := x.offset; i < min(x.offset+(x.size+3)&^3, len(area)); i++ {
-				used[i] = true
-			}
-		}
-	}
-	for i, b := range area {
-		if b != 0 && !used[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// attribute is where an extended attribute is.
-type attribute struct {
-	index        uint8 // e_name_index
-	name         string
-	offset, size int    // of the value, in the area
-	inum         uint32 // the inode that holds the value, or 0
-}
-
-// listAttributes lists those whose entries start at first, and where the names end. It is not ok that the list has no end.
-func listAttributes(area []byte, first int) (list []attribute, end int, ok bool) {
-	for at := first; ; {
-		if at+4 > len(area) {
-			return nil, 0, false
-		}
-		if binary.LittleEndian.Uint32(area[at:]) == 0 {
-			return list, at + 4, true
-		}
-		if at+xattrEntry > len(area) {
-			return nil, 0, false
-		}
-		c := &cursor{area[at:]}
-		length := int(c.u8())
-		x := attribute{index: c.u8(), offset: int(c.u16()), inum: c.u32(), size: int(c.u32())}
-		c.skip(4) // e_hash
-		if length > len(c.rest) || x.inum == 0 && (x.offset > len(area) || x.size > len(area)-x.offset) {
-			return nil, 0, false
-		}
-		x.name = string(c.bytes(length))
-		list = append(list, x)
-		at += (xattrEntry + length + 3) &^ 3
-	}
-}
-
-// attributeNames gives the names of an inode's attributes, the number of their kind before; not that of its data.
-func (fs *FS) attributeNames(in *Inode) ([]string, error) {
-	names := map[string]bool{}
-	note := func(area []byte, first int) error {
-		list, _, ok := listAttributes(area, first)
-		if !ok {
-			return fmt.Errorf("inode %d: %w: its extended attributes have no end", in.Ino, ErrCorrupt)
-		}
-		for _, x := range list {
-			if in.Flags&FlagInlineData == 0 || x.index != xattrSystem || x.name != inlineName {
-				names[fmt.Sprintf("%d.%s", x.index, x.name)] = true
-			}
-		}
-		return nil
-	}
-	if at := goodOldInode + int(in.ExtraIsize); at+4 <= len(in.raw) && binary.LittleEndian.Uint32(in.raw[at:]) == xattrMagic {
-		if err := note(in.raw[at+4:], 0); err != nil {
-			return nil, err
-		}
-	}
-	if in.FileACL != 0 {
-		if in.FileACL >= fs.BlocksCount {
-			return nil, fmt.Errorf("inode %d: %w: its extended attributes are at block %d", in.Ino, ErrCorrupt, in.FileACL)
-		}
-		block := make([]byte, fs.BlockSize)
-		if _, err := fs.r.ReadAt(block, int64(in.FileACL)*fs.BlockSize); err != nil {
-			return nil, fmt.Errorf("inode %d: extended attributes: %w", in.Ino, err)
-		}
-		if err := note(block, xattrHeader); err != nil {
-			return nil, err
-		}
-	}
-	return slices.Sorted(maps.Keys(names)), nil
+	return !bytes.Equal(in.raw[extra:], was) && !tidyArea(in.raw[extra:])
 }

@@ -89,7 +89,7 @@ func (fs *FS) DescriptorsIn(block uint64) (first uint32, ok bool) {
 }
 
 // SameButForContent says whether two states of an inode differ in no more than what its content brings with it: size, times, links, map,
-// the flag of an index, checksum; in its inode, its data as well.
+// the flag of an index, checksum; in its inode, its data as well. It has the same extended attributes.
 func SameButForContent(a, b []byte) bool {
 	fields := []field{
 		{0x04, 0x08}, // i_size_lo
@@ -109,10 +109,9 @@ func SameButForContent(a, b []byte) bool {
 	if x.Flags&^may != y.Flags&^may {
 		return false
 	}
-	if (x.Flags|y.Flags)&FlagInlineData != 0 {
-		fields = append(fields, field{goodOldInode + int(x.ExtraIsize), len(a)})
-	}
-	return sameBut(a, b, fields)
+	extra := min(goodOldInode+int(x.ExtraIsize), len(a))
+	return len(a) == len(b) && sameBut(a[:extra], b[:extra], fields) &&
+		sameArea(a[extra:], b[extra:], x.Flags&FlagInlineData != 0, y.Flags&FlagInlineData != 0)
 }
 
 // SameButForLinks says whether two states of an inode differ in no more than the number of links and the time of that.
