@@ -177,6 +177,9 @@ func TestChangesThatDebugfsMakesBesidesAreNotExplained(t *testing.T) {
 		{"the mode of another file", "set_inode_field /nix-path-registration mode 0100666", "(/nix-path-registration)"},
 		{"another file", "mkdir /var/lib/extra", "a change of inode"},
 		{"a default access list of a directory above", "ea_set / user.extra x", "the directory with inode 2 besides its content and times"},
+		{"the version of a directory above", "set_inode_field / version 0x41424344", "the directory with inode 2 besides its content and times"},
+		{"the end of the map of a directory above", "set_inode_field / block[11] 0x41424344", "the directory with inode 2 besides its content and times"},
+		{"the generation of the map of a directory above", "set_inode_field / block[2] 0x41424344", "the directory with inode 2 besides its content and times"},
 		{"another name of a wanted file", "ln " + keyPath + " /var/lib/bootstrap/copy", "1 names in the new directory"},
 		{"an attribute of another file", "ea_set /nix-path-registration user.extra x", "(/nix-path-registration)"},
 	} {

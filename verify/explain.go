@@ -26,7 +26,7 @@ type explainer struct {
 	names    map[uint32]map[string]bool // in each directory, the names that wanted paths go through
 	paths    map[uint32]int             // how many wanted paths lead to an inode
 	parents  map[uint32]map[uint32]bool // the directories that wanted inodes are in
-	maps     map[uint32]*ext4ro.Layout  // of wanted files
+	maps     map[uint32]*ext4ro.Layout  // of wanted files, and of directories above
 	beside   map[uint32]bool            // wanted inodes that were looked at
 	log      log
 
@@ -222,8 +222,7 @@ func (e *explainer) block(ctx context.Context, b uint64) error {
 		if had && p.Number != o.Number && !e.replaced[p.Number] {
 			e.unexplained("that block %d went from inode %d to inode %d", b, p.Number, o.Number)
 		}
-		// What the directory holds was compared with its inode.
-		return e.directory(o.Number)
+		return e.ofAbove(o.Number, b, old, now)
 	default:
 		l := &locator{d: e.after, structure: e.is}
 		e.unexplained("a change %s", l.at(at))
@@ -349,7 +348,7 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 		}
 		switch {
 		case e.above[ino]:
-			if !ext4ro.SameButForContent(x, y) {
+			if !e.fsIs.SameButForContent(x, y) {
 				e.unexplained("what was changed of the directory with inode %d besides its content and times", ino)
 			}
 			if err := e.directory(ino); err != nil {
@@ -368,7 +367,7 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 				e.unexplained("what was changed of inode %d, which a wanted path led to before", ino)
 			}
 		case e.isQuota(ino):
-			if !ext4ro.SameButForContent(x, y) {
+			if !e.fsIs.SameButForContent(x, y) {
 				e.unexplained("what was changed of inode %d, a quota file", ino)
 			}
 		case allZero(y) && ext4ro.Gone(x):

@@ -19,17 +19,9 @@ func (e *explainer) content(ino uint32, block uint64, now []byte) error {
 		e.unexplained("a change in block %d, of inode %d, which has names besides the wanted ones", block, ino)
 		return nil
 	}
-	l := e.maps[ino]
+	l, err := e.layout(ino, block)
 	if l == nil {
-		var err error
-		if l, err = e.fsIs.Layout(ino); err != nil {
-			if !errors.Is(err, ext4ro.ErrCorrupt) {
-				return err
-			}
-			e.unexplained("what is in block %d of inode %d, whose map cannot be read", block, ino)
-			return nil
-		}
-		e.maps[ino] = l
+		return err
 	}
 	switch n, kind := l.At(block); {
 	case kind == ext4ro.NotThere:
@@ -38,6 +30,43 @@ func (e *explainer) content(ino uint32, block uint64, now []byte) error {
 		e.unexplained("what is in block %d behind the end of inode %d", block, ino)
 	}
 	return nil
+}
+
+// layout is where a file or a directory has its content. There is none, and no error, where that is told.
+func (e *explainer) layout(ino uint32, block uint64) (*ext4ro.Layout, error) {
+	if l := e.maps[ino]; l != nil {
+		return l, nil
+	}
+	l, err := e.fsIs.Layout(ino)
+	if errors.Is(err, ext4ro.ErrCorrupt) {
+		e.unexplained("what is in block %d of inode %d, whose map cannot be read", block, ino)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.maps[ino] = l
+	return l, nil
+}
+
+// ofAbove explains a block of a directory above: its content, of which the names are compared, or its map.
+func (e *explainer) ofAbove(ino uint32, block uint64, old, now []byte) error {
+	l, err := e.layout(ino, block)
+	if l == nil {
+		return err
+	}
+	switch _, kind := l.At(block); kind {
+	case ext4ro.NotThere:
+		e.unexplained("what is in block %d, which the directory with inode %d keeps beside its content", block, ino)
+		return nil
+	case ext4ro.InMap:
+		same, err := e.fsIs.SameBesideNode(ino, old, now)
+		if err == nil && !same {
+			e.unexplained("what is in block %d beside the map of the directory with inode %d", block, ino)
+		}
+		return err
+	}
+	return e.directory(ino)
 }
 
 // hasOtherNames says whether an inode was there before, and has more names now than wanted paths lead to: what becomes of those is not

@@ -3,7 +3,6 @@
 package ext4ro
 
 import (
-	"encoding/binary"
 	"errors"
 )
 
@@ -77,55 +76,70 @@ func (fs *FS) behindInline(in *Inode) bool {
 // tidyMap says whether the map is zeros but for what it maps, in the inode and in blocks of its own.
 func (fs *FS) tidyMap(in *Inode, m *Map) (bool, error) {
 	if in.Flags&FlagExtents == 0 {
-		return tidyPointers(in, m.Blocks, uint64(fs.BlockSize/4)), nil
+		return tidyPointers(in.block, nil, m.Blocks, uint64(fs.BlockSize/4)), nil
 	}
-	if !tidyNode(in.block, 0) {
+	if !tidyNode(in.block, nil, 0) {
 		return false, nil
 	}
 	node := make([]byte, fs.BlockSize)
-	tail := 0
-	if fs.checksums() {
-		tail = 4
-	}
 	for _, b := range m.nodes {
 		if _, err := fs.r.ReadAt(node, int64(b)*fs.BlockSize); err != nil {
 			return false, err
 		}
-		if !tidyNode(node, tail) {
+		if !tidyNode(node, nil, fs.tailOfNodes()) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// tidyNode says whether an extent node has zeros behind its entries, but for a checksum of tail bytes behind the last entry that fits.
-func tidyNode(node []byte, tail int) bool {
-	c := &cursor{node}
-	c.skip(2) // eh_magic
-	entries, room := int(c.u16()), int(c.u16())
-	c.skip(2) // eh_depth
-	generation := c.u32()
-	used, end := entrySize*(1+entries), entrySize*(1+room)
-	if generation != 0 || used > end || end > len(node) {
-		return false
+// tailOfNodes is how many bytes of checksum are behind the entries of an extent node.
+func (fs *FS) tailOfNodes() int {
+	if fs.checksums() {
+		return 4
 	}
-	return allZeros(node[used:end]) && allZeros(node[min(end+tail, len(node)):])
+	return 0
 }
 
-// tidyPointers says whether the pointers in an inode to what is behind its end are zeros.
-func tidyPointers(in *Inode, blocks, perBlock uint64) bool {
-	file, covers := uint64(directBlocks), perBlock
-	for i := range uint64(directBlocks) {
-		if i >= blocks && binary.LittleEndian.Uint32(in.block[4*i:]) != 0 {
+// tidyNode says whether an extent node has zeros, or what was there before, in ei_unused and behind its entries, but for a checksum of tail
+// bytes behind the last entry that fits.
+func tidyNode(node, was []byte, tail int) bool {
+	c := &cursor{node}
+	c.skip(2) // eh_magic
+	entries, room, depth := int(c.u16()), int(c.u16()), c.u16()
+	used, end := entrySize*(1+entries), entrySize*(1+room)
+	if used > end || end > len(node) || !zerosOrAsBefore(node, was, 8, 12) { // eh_generation
+		return false
+	}
+	for at := entrySize; depth > 0 && at < used; at += entrySize {
+		if !zerosOrAsBefore(node, was, at+10, at+12) {
 			return false
 		}
 	}
-	for level := range uint64(3) {
-		if file >= blocks && binary.LittleEndian.Uint32(in.block[4*(directBlocks+level):]) != 0 {
+	return zerosOrAsBefore(node, was, used, end) && zerosOrAsBefore(node, was, min(end+tail, len(node)), len(node))
+}
+
+// tidyPointers says whether the pointers in an inode to what is behind its end are zeros, or what was there before.
+func tidyPointers(pointers, was []byte, blocks, perBlock uint64) bool {
+	file, covers := uint64(0), uint64(1)
+	for i := range len(pointers) / 4 {
+		if i >= directBlocks {
+			covers *= perBlock
+		}
+		if file >= blocks && !zerosOrAsBefore(pointers, was, 4*i, 4*i+4) {
 			return false
 		}
 		file += covers
-		covers *= perBlock
+	}
+	return true
+}
+
+// zerosOrAsBefore says whether each of some bytes is zero or what it was before, if anything was.
+func zerosOrAsBefore(is, was []byte, first, end int) bool {
+	for at := first; at < end; at++ {
+		if is[at] != 0 && (at >= len(was) || is[at] != was[at]) {
+			return false
+		}
 	}
 	return true
 }

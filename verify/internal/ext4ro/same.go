@@ -89,20 +89,11 @@ func (fs *FS) DescriptorsIn(block uint64) (first uint32, ok bool) {
 }
 
 // SameButForContent says whether two states of an inode differ in no more than what its content brings with it: size, times, links, map,
-// the flag of an index, checksum; in its inode, its data as well. It has the same extended attributes.
-func SameButForContent(a, b []byte) bool {
-	fields := []field{
-		{0x04, 0x08}, // i_size_lo
-		{0x08, 0x14}, // i_atime, i_ctime, i_mtime
-		{0x1A, 0x20}, // i_links_count, i_blocks_lo
-		{0x20, 0x24}, // i_flags
-		{0x24, 0x28}, // i_version
-		{0x28, 0x64}, // i_block
-		{0x6C, 0x70}, // i_size_high
-		{0x74, 0x76}, // i_blocks_high
-		{0x7C, 0x7E}, // i_checksum_lo
-		{0x82, 0x90}, // i_checksum_hi … i_atime_extra
-		{0x98, 0x9C}, // i_version_hi
+// the flag of an index, checksum; in its inode, its data as well. It has the same extended attributes, and beside its map nothing that was
+// not there.
+func (fs *FS) SameButForContent(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
 	}
 	x, y := parseInode(0, a), parseInode(0, b)
 	const may = FlagIndex | FlagInlineData | FlagExtents | FlagHugeFile
@@ -110,8 +101,37 @@ func SameButForContent(a, b []byte) bool {
 		return false
 	}
 	extra := min(goodOldInode+int(x.ExtraIsize), len(a))
-	return len(a) == len(b) && sameBut(a[:extra], b[:extra], fields) &&
-		sameArea(a[extra:], b[extra:], x.Flags&FlagInlineData != 0, y.Flags&FlagInlineData != 0)
+	return sameBut(a[:extra], b[:extra], []field{
+		{0x04, 0x08}, // i_size_lo
+		{0x08, 0x14}, // i_atime, i_ctime, i_mtime
+		{0x1A, 0x20}, // i_links_count, i_blocks_lo
+		{0x20, 0x24}, // i_flags
+		{0x28, 0x64}, // i_block
+		{0x6C, 0x70}, // i_size_high
+		{0x74, 0x76}, // i_blocks_high
+		{0x7C, 0x7E}, // i_checksum_lo
+		{0x82, 0x90}, // i_checksum_hi … i_atime_extra
+	}) && sameArea(a[extra:], b[extra:], x.Flags&FlagInlineData != 0, y.Flags&FlagInlineData != 0) && fs.sameBesideMap(x, y)
+}
+
+// sameBesideMap says whether i_block has nothing beside the map of the content that was not there.
+func (fs *FS) sameBesideMap(was, is *Inode) bool {
+	switch {
+	case is.Flags&FlagInlineData != 0:
+		return true // all of it is content
+	case is.Flags&FlagExtents != 0:
+		return tidyNode(is.block, was.block, 0)
+	}
+	return tidyPointers(is.block, was.block, (is.Size+uint64(fs.BlockSize)-1)/uint64(fs.BlockSize), uint64(fs.BlockSize/4))
+}
+
+// SameBesideNode says whether a block of an inode's map has nothing beside it that was not there. Pointers are all part of the map.
+func (fs *FS) SameBesideNode(ino uint32, was, is []byte) (bool, error) {
+	in, err := fs.Inode(ino)
+	if err != nil || in.Flags&FlagExtents == 0 {
+		return err == nil, err
+	}
+	return tidyNode(is, was, fs.tailOfNodes()), nil
 }
 
 // SameButForLinks says whether two states of an inode differ in no more than the number of links and the time of that.
@@ -119,9 +139,7 @@ func SameButForLinks(a, b []byte) bool {
 	return sameBut(a, b, []field{
 		{0x0C, 0x10},               // i_ctime
 		{0x1A, 0x1C},               // i_links_count
-		{0x24, 0x28},               // i_version
 		{0x7C, 0x7E}, {0x82, 0x88}, // i_checksum_lo; i_checksum_hi, i_ctime_extra
-		{0x98, 0x9C}, // i_version_hi
 	})
 }
 
@@ -133,9 +151,7 @@ func GoneFrom(was, is []byte) bool {
 	}
 	fields := []field{
 		{0x08, 0x18},               // i_atime … i_dtime
-		{0x24, 0x28},               // i_version
 		{0x7C, 0x7E}, {0x82, 0x90}, // i_checksum_lo; i_checksum_hi … i_atime_extra
-		{0x98, 0x9C}, // i_version_hi
 	}
 	x, y := without(was, fields), without(is, fields)
 	for at := 0x20; at < 0x24; at++ { // i_flags
