@@ -4,6 +4,7 @@ package verify
 
 import (
 	"bytes"
+	"slices"
 
 	"boringboot/verify/internal/audit"
 	"boringboot/verify/internal/ext4ro"
@@ -11,9 +12,8 @@ import (
 
 // log is what is known of the journal's log.
 type log struct {
-	was, is      *ext4ro.Log
-	transactions int      // that have gone through it
-	metadata     []uint64 // blocks of metadata that were changed
+	was, is  *ext4ro.Log
+	metadata []uint64 // blocks of metadata that were changed
 }
 
 // openLog reads the log, and notes which blocks of metadata were changed.
@@ -30,20 +30,28 @@ func (e *explainer) openLog(changed []uint64) error {
 	if was == nil || is == nil {
 		return nil // that is told
 	}
-	if e.log.transactions = is.Transactions(was); e.log.transactions < 2 {
-		return nil
-	}
 	for _, b := range changed {
 		if o, ok := e.is.owner(b); ok && o.Use != audit.UseFile && o.Use != audit.UseJournal {
 			e.log.metadata = append(e.log.metadata, b)
 		}
 	}
-	return nil
+	return is.Follow(is.Transactions(was), func(home uint64) bool {
+		if _, found := slices.BinarySearch(changed, home); found {
+			return true
+		}
+		return e.isMetadata(e.is, home) || e.isMetadata(e.was, home)
+	})
+}
+
+// isMetadata says whether a block is none of a file's.
+func (e *explainer) isMetadata(s *Structure, b uint64) bool {
+	o, ok := s.owner(b)
+	return ok && (o.Use != audit.UseFile || e.isQuota(o.Number))
 }
 
 // journal explains a block of the journal. The log is empty, but what is in its blocks could be anything: it is zeros, or a piece of a
 // transaction. That of the last one is known; of those before it, where the update was larger than the log and went through it in steps, what
-// is left need only resemble the metadata that were changed.
+// is left need only resemble the metadata of which it is a copy, or where that is not known any more, some that were changed.
 func (e *explainer) journal(b uint64, old, now []byte) error {
 	l := &e.log
 	if l.is == nil || l.was == nil {
@@ -59,16 +67,23 @@ func (e *explainer) journal(b uint64, old, now []byte) error {
 			e.unexplained("a change in block %d, behind the journal's superblock", b)
 		}
 		return nil
-	case allZero(now) || l.is.Framing(now, l.transactions):
+	case allZero(now) || l.is.Frame(b):
 		return nil
 	}
-	if home, ok := l.is.Copy(b); ok && l.transactions > 0 {
+	home, last, ok := l.is.Copy(b)
+	var homes []uint64
+	switch {
+	case ok && last:
 		same, err := e.isCopy(now, home)
 		if err != nil || same {
 			return err
 		}
+	case ok:
+		homes = []uint64{home}
+	case l.is.Loose(b):
+		homes = l.metadata
 	}
-	for _, home := range l.metadata {
+	for _, home := range homes {
 		same, err := e.resembles(now, home)
 		if err != nil || same {
 			return err

@@ -132,16 +132,111 @@ func TestAnAttributeThatIsKeptHasItsValue(t *testing.T) {
 	}
 }
 
+// What a transaction before the last one has left behind that is explained; what only looks like it, in blocks that no transaction has reached, is not.
+func TestWhatTransactionsBeforeTheLastLeaveIsExplained(t *testing.T) {
+	for _, c := range []struct{ name, journal string }{{"without checksums", ""}, {"with checksums of version 2", "2"}, {"with checksums of version 3", "3"}} {
+		t.Run(c.name, func(t *testing.T) {
+			const directories = 150 // more blocks than one descriptor names
+			p := testimage.Profile{Name: "several", Features: "has_journal,filetype,sparse_super,extent,64bit,metadata_csum", BlockSize: 1024, InodeSize: 256}
+			image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 24 << 20, Inodes: 1000})
+			w := newWorkplace(t)
+			var commands []string
+			files := "version: 1\nfiles:\n"
+			for i := range directories {
+				dir := "/d" + strconv.Itoa(i)
+				commands = append(commands, "mkdir "+dir)
+				files += "  - { path: " + dir + "/file, mode: \"0600\", from: { file: root" + dir + "/file } }\n"
+				w.write("root"+dir+"/file", []byte(dir))
+			}
+			if c.journal != "" {
+				commands = append(commands, "jo -c -v "+c.journal, "jc")
+			}
+			testimage.DebugfsWrite(t, image, 0, commands...)
+			w.write("more/d0/more", []byte("more"))
+			w.write("files.yaml", []byte(files+"  - { path: /d0/more, mode: \"0600\", from: { file: more/d0/more } }\n"))
+			w.sh("cp", "--sparse=always", image, "new.img")
+			w.must(0, "boringboot", "inject", "new.img", "--tree", "root")
+			w.must(0, "boringboot", "inject", "new.img", "--tree", "more")
+			l := w.logOf("new.img", 1024)
+			old, frames := l.read(1), []int{}
+			for at := 1; at < directories*2; at++ {
+				if bytes.HasPrefix(l.read(at), old[:4]) {
+					frames = append(frames, at)
+				}
+			}
+			if len(frames) < 4 {
+				t.Fatalf("descriptors and commit blocks at %d: nothing is left of the first transaction", frames)
+			}
+			descriptor, commit := l.read(frames[2]), l.read(frames[len(frames)-1])
+			for _, change := range []struct {
+				name  string
+				at    int
+				bytes []byte
+				want  int
+			}{
+				{"nothing", 1000, nil, 0},
+				{"its descriptor again", frames[len(frames)-1] + 1, descriptor, 1},
+				{"its descriptor elsewhere", 800, descriptor, 1},
+				{"its commit block again", frames[len(frames)-1] + 1, commit, 1},
+				{"its commit block elsewhere", 800, commit, 1},
+				{"a copy of metadata elsewhere", 800, l.read(frames[1] + 2), 1},
+				{"a descriptor with other bytes", frames[2], append(bytes.Clone(descriptor[:900]), bytes.Repeat([]byte("text"), 31)...), 1},
+				{"another copy", frames[2] + 1, bytes.Repeat([]byte("text"), 256), 1},
+			} {
+				w.sh("cp", "--sparse=always", "new.img", "changed.img")
+				testimage.WriteAt(t, w.path("changed.img"), l.at(change.at), change.bytes)
+				testimage.Fsck(t, w.path("changed.img"), 0)
+				f := w.run("verify-image", "changed.img", "--manifest", "files.yaml", "--before", image)
+				if f.code != change.want || strings.Contains(f.stdout, "no piece of a transaction") != (change.want == 1) {
+					t.Errorf("%s: exit code %d, want %d\n%s", change.name, f.code, change.want, f.stderr)
+				}
+			}
+		})
+	}
+}
+
+// journalLog is a journal's blocks in an image.
+type journalLog struct {
+	w         *workplace
+	image     string
+	blockSize int64
+	places    []string
+}
+
+func (w *workplace) logOf(image string, blockSize int64) *journalLog {
+	places := strings.Fields(testimage.Debugfs(w.tb, w.path(image), 0, "blocks <8>"))
+	return &journalLog{w, image, blockSize, places[len(places)-1024:]}
+}
+
+func (l *journalLog) at(place int) int64 {
+	l.w.tb.Helper()
+	block, err := strconv.ParseInt(l.places[place], 10, 64)
+	if err != nil {
+		l.w.tb.Fatal(err)
+	}
+	return block * l.blockSize
+}
+
+func (l *journalLog) read(place int) []byte {
+	l.w.tb.Helper()
+	b := make([]byte, l.blockSize)
+	f, err := os.Open(l.w.path(l.image))
+	if err != nil {
+		l.w.tb.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.ReadAt(b, l.at(place)); err != nil {
+		l.w.tb.Fatal(err)
+	}
+	return b
+}
+
 // clearLog has zeros in the journal's log, as if nothing had gone through it.
 func (w *workplace) clearLog(image string) {
 	w.tb.Helper()
-	places := strings.Fields(testimage.Debugfs(w.tb, w.path(image), 0, "blocks <8>"))
-	for _, place := range places[len(places)-1023:] {
-		block, err := strconv.ParseInt(place, 10, 64)
-		if err != nil {
-			w.tb.Fatal(err)
-		}
-		testimage.WriteAt(w.tb, w.path(image), block*4096, make([]byte, 4096))
+	l := w.logOf(image, 4096)
+	for place := 1; place < len(l.places); place++ {
+		testimage.WriteAt(w.tb, w.path(image), l.at(place), make([]byte, 4096))
 	}
 }
 
@@ -176,28 +271,9 @@ func TestWhatIsInTheLogBesidesATransactionIsNotExplained(t *testing.T) {
 	w := newWorkplace(t)
 	w.sh("cp", "--sparse=always", image, "new.img")
 	w.must(0, "boringboot", "inject", "new.img", "--secrets", "secrets/bastet.yaml")
-	places := strings.Fields(testimage.Debugfs(t, w.path("new.img"), 0, "blocks <8>"))
-	const blockSize, untouched = 4096, 500
-	at := func(place int) int64 {
-		t.Helper()
-		block, err := strconv.ParseInt(places[len(places)-1024+place], 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return block * blockSize
-	}
-	read := func(place int) []byte {
-		b := make([]byte, blockSize)
-		f, err := os.Open(w.path("new.img"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if _, err := f.ReadAt(b, at(place)); err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
+	const blockSize, untouched, tagSize = 4096, 500, 12
+	l := w.logOf("new.img", blockSize)
+	at, read := l.at, l.read
 	commit := 2
 	for !bytes.HasPrefix(read(commit), []byte("\xC0\x3B\x39\x98\x00\x00\x00\x02")) { // h_magic, h_blocktype
 		if commit++; commit >= untouched {
@@ -216,6 +292,12 @@ func TestWhatIsInTheLogBesidesATransactionIsNotExplained(t *testing.T) {
 		{"the end of the descriptor", at(1) + 3000, "anything", "of the journal, which is no piece of a transaction"},
 		{"the end of the commit block", at(commit) + 100, "anything", "of the journal, which is no piece of a transaction"},
 		{"the block behind it", at(commit + 1), "\xC0\x3B\x39\x98\x00\x00\x00\x02anything", "of the journal, which is no piece of a transaction"},
+		{"a descriptor elsewhere", at(untouched), string(read(1)), "of the journal, which is no piece of a transaction"},
+		{"a commit block elsewhere", at(untouched), string(read(commit)), "of the journal, which is no piece of a transaction"},
+		{"the checksum of a tag, where there is none", at(1) + 12 + 4, "ab", "of the journal, which is no piece of a transaction"},
+		{"a flag of a tag that there is not", at(1) + 12 + 6, "\x80", "of the journal, which is no piece of a transaction"},
+		{"the UUID in a descriptor", at(1) + 12 + tagSize, "abcd", "of the journal, which is no piece of a transaction"},
+		{"the time of the commit", at(commit) + 0x30, "abcd", "of the journal, which is no piece of a transaction"},
 		{"the end of the journal's superblock's block", at(0) + 2000, "anything", "behind the journal's superblock"},
 		{"a log of zeros", at(1), string(make([]byte, blockSize)), "of the journal, which is no piece of a transaction"}, // copies without a descriptor
 	} {
