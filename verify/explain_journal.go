@@ -36,17 +36,15 @@ func (e *explainer) openLog(changed []uint64) error {
 		}
 	}
 	return is.Follow(is.Transactions(was), func(home uint64) bool {
-		if _, found := slices.BinarySearch(changed, home); found {
-			return true
-		}
-		return e.isMetadata(e.is, home) || e.isMetadata(e.was, home)
+		_, found := slices.BinarySearch(changed, home)
+		return found || !e.ofFile(e.is, home) && !e.ofFile(e.was, home)
 	})
 }
 
-// isMetadata says whether a block is none of a file's.
-func (e *explainer) isMetadata(s *Structure, b uint64) bool {
+// ofFile says whether a block is a file's. Those of metadata may be in a transaction unchanged, and free ones, which the journal was lent.
+func (e *explainer) ofFile(s *Structure, b uint64) bool {
 	o, ok := s.owner(b)
-	return ok && (o.Use != audit.UseFile || e.isQuota(o.Number))
+	return ok && o.Use == audit.UseFile && !e.isQuota(o.Number)
 }
 
 // journal explains a block of the journal. The log is empty, but what is in its blocks could be anything: it is zeros, or a piece of a

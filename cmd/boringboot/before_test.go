@@ -195,6 +195,51 @@ func TestWhatTransactionsBeforeTheLastLeaveIsExplained(t *testing.T) {
 	}
 }
 
+// An update that is larger than the log goes through it in several transactions, in blocks that the journal is lent.
+func TestWhatAnUpdateLargerThanTheLogLeavesIsExplained(t *testing.T) {
+	for _, features := range []string{"has_journal,filetype,sparse_super,extent,64bit,metadata_csum", "has_journal,filetype,sparse_super"} {
+		t.Run(features, func(t *testing.T) {
+			const files = 1400 // each with a block of the inode tables, of which there are more than the log has
+			p := testimage.Profile{Name: "large", Features: features, BlockSize: 1024, InodeSize: 1024, Args: []string{"-J", "size=1"}}
+			image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 32 << 20, Inodes: 2000})
+			w := newWorkplace(t)
+			var list strings.Builder
+			list.WriteString("version: 1\nfiles:\n")
+			for i := range files {
+				name := "/srv/" + strconv.Itoa(i)
+				w.write("root"+name, []byte(name))
+				list.WriteString("  - { path: " + name + ", mode: \"0640\", from: { file: root" + name + " } }\n")
+			}
+			w.write("files.yaml", []byte(list.String()))
+			w.sh("cp", "--sparse=always", image, "old.img")
+			w.must(0, "boringboot", "inject", "old.img", "--tree", "root")
+			w.sh("cp", "--sparse=always", "old.img", "new.img")
+			w.sh("chmod", "-R", "u=rwX,g=rX,o=", "root")
+			w.must(0, "boringboot", "inject", "new.img", "--tree", "root", "--overwrite")
+			testimage.Fsck(t, w.path("new.img"), 0)
+			if before, now := w.sequence("old.img"), w.sequence("new.img"); now-before < 2 {
+				t.Fatalf("transaction %d comes next, and %d did before", now, before)
+			}
+			f := w.run("verify-image", "new.img", "--manifest", "files.yaml", "--before", "old.img")
+			if f.code != 0 {
+				t.Errorf("exit code %d\n%s", f.code, f.stderr)
+			}
+		})
+	}
+}
+
+// sequence is the number of the journal's next transaction.
+func (w *workplace) sequence(image string) int64 {
+	w.tb.Helper()
+	_, after, _ := strings.Cut(testimage.Dumpe2fs(w.tb, w.path(image)), "Journal sequence:")
+	line, _, _ := strings.Cut(after, "\n")
+	n, err := strconv.ParseInt(strings.TrimSpace(line), 0, 64)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	return n
+}
+
 // journalLog is a journal's blocks in an image.
 type journalLog struct {
 	w         *workplace
