@@ -57,3 +57,73 @@ func freedInode(t *testing.T, size int) {
 		t.Error("an inode with a link is taken for a freed one")
 	}
 }
+
+// Beside a node's entries there is nothing but zeros, or what was there.
+func TestANodeHidesNothingBesideItsEntries(t *testing.T) {
+	const size, room, tail = 1024, 84, 4
+	node := func(depth uint16) []byte {
+		b := make([]byte, size)
+		for at, v := range map[int]uint16{0: extentMagic, 2: 2, 4: room, 6: depth} { // eh_magic, eh_entries, eh_max, eh_depth
+			binary.LittleEndian.PutUint16(b[at:], v)
+		}
+		for at := 12; at < 36; at++ {
+			b[at] = 7
+		}
+		clear(b[22:24]) // ei_unused
+		clear(b[34:36])
+		return b
+	}
+	for _, depth := range []uint16{0, 1} {
+		for at := 8; at < size; at++ {
+			is := node(depth)
+			is[at] ^= 0x5A
+			hidden := at < 12 || at >= 36 && (at < 12*(1+room) || at >= 12*(1+room)+tail) || depth > 0 && (at == 22 || at == 23 || at == 34 || at == 35)
+			if tidyNode(is, nil, tail) == hidden {
+				t.Errorf("depth %d, byte %d: hidden is %v", depth, at, !hidden)
+			}
+			if !tidyNode(is, is, tail) {
+				t.Errorf("depth %d, byte %d was there", depth, at)
+			}
+		}
+	}
+}
+
+// Pointers to what is behind the end are none, whatever the level.
+func TestPointersBehindTheEndAreSeen(t *testing.T) {
+	const perBlock = 256
+	for _, c := range []struct{ blocks, used uint64 }{{0, 0}, {1, 1}, {12, 12}, {13, 13}, {12 + perBlock, 13}, {13 + perBlock, 14}, {12 + perBlock + perBlock*perBlock, 14}, {13 + perBlock + perBlock*perBlock, 15}} {
+		for i := range uint64(15) {
+			b := make([]byte, 60)
+			b[4*i+1] = 9
+			if tidyPointers(b, nil, c.blocks, perBlock) != (i < c.used) {
+				t.Errorf("%d blocks, pointer %d", c.blocks, i)
+			}
+			if !tidyPointers(b, b, c.blocks, perBlock) {
+				t.Errorf("%d blocks, pointer %d was there", c.blocks, i)
+			}
+		}
+	}
+}
+
+// Attributes have nothing between them, and a name that is there twice is another.
+func TestAttributesHideNothing(t *testing.T) {
+	area := make([]byte, 124)
+	copy(area, "\x01\x01\x40\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00x\x00\x00\x00") // user.x, 5 bytes at 0x40
+	copy(area[0x40:], "value")
+	if !tidyAttributes(area, 0) {
+		t.Error("plain attributes are not tidy")
+	}
+	for _, at := range []int{17, 19, 24, 0x3F, 0x45, 0x48, 123} {
+		is := bytes.Clone(area)
+		is[at] = 1
+		if tidyAttributes(is, 0) {
+			t.Errorf("a byte at %#x is not seen", at)
+		}
+	}
+	twice := bytes.Clone(area)
+	copy(twice[20:], area[:20])
+	all := attributes{}
+	if err := all.add(twice, 0, false); err != nil || len(all) != 2 {
+		t.Errorf("%v, error %v", all, err)
+	}
+}
