@@ -198,6 +198,20 @@ func TestChangesThatDebugfsMakesBesidesAreNotExplained(t *testing.T) {
 	}
 }
 
+func TestWhatADirectoryAboveKeepsBesideItsContentIsNotExplained(t *testing.T) {
+	p := changedPair(t)
+	testimage.DebugfsWrite(t, p.path, p.root, "fallocate / 1 9")
+	out := testimage.Debugfs(t, p.path, p.root, "bmap / 5")
+	var block int64
+	if _, err := fmt.Sscan(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:], &block); err != nil || block == 0 {
+		t.Fatalf("%q: %v", out, err)
+	}
+	testimage.FlipByte(t, p.path, p.root+block*4096+10)
+	if found := p.changes(t); len(found) != 1 || !strings.Contains(found[0].Message, "which the directory with inode 2 keeps beside its content") {
+		t.Errorf("found %v", found)
+	}
+}
+
 func TestWhatAWantedFileKeepsBesideItsContentIsNotExplained(t *testing.T) {
 	p := changedPair(t)
 	testimage.DebugfsWrite(t, p.path, p.root, "fallocate /srv/big 200 300")
