@@ -23,6 +23,7 @@ type explainer struct {
 	wanted   map[uint32]bool            // inodes of wanted paths now, and of the directories that were made for them
 	replaced map[uint32]bool            // inodes that wanted paths led to before
 	above    map[uint32]bool            // directories above that were there before
+	attr     map[uint32]bool            // those of them of which a mode and an owner are wanted
 	names    map[uint32]map[string]bool // in each directory, the names that wanted paths go through
 	paths    map[uint32]int             // how many wanted paths lead to an inode
 	parents  map[uint32]map[uint32]bool // the directories that wanted inodes are in
@@ -35,7 +36,7 @@ type explainer struct {
 }
 
 func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, want []manifest.Entry) (*explainer, error) {
-	e := &explainer{before: before, after: after, was: was, is: is, wanted: map[uint32]bool{}, replaced: map[uint32]bool{}, above: map[uint32]bool{},
+	e := &explainer{before: before, after: after, was: was, is: is, wanted: map[uint32]bool{}, replaced: map[uint32]bool{}, above: map[uint32]bool{}, attr: map[uint32]bool{},
 		names: map[uint32]map[string]bool{}, paths: map[uint32]int{}, parents: map[uint32]map[uint32]bool{}, maps: map[uint32]*ext4ro.Layout{}, beside: map[uint32]bool{}, findings: []Finding{}}
 	old, err := openWalker(ctx, before)
 	if err != nil {
@@ -96,6 +97,9 @@ func newExplainer(ctx context.Context, before, after *Disk, was, is *Structure, 
 		}
 		if err == nil {
 			e.paths[w.last.ino]++
+			if want[i].Kind == manifest.Directory && (want[i].Mode != 0 || !want[i].KeepAttr) {
+				e.attr[w.last.ino] = true // what they are is compared with what is wanted
+			}
 		}
 	}
 	if err := e.journalIsEmpty(); err != nil {
@@ -348,7 +352,7 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 		}
 		switch {
 		case e.above[ino]:
-			if !e.fsIs.SameButForContent(x, y) {
+			if !e.fsIs.SameButForContent(x, y, e.attr[ino]) {
 				e.unexplained("what was changed of the directory with inode %d besides its content and times", ino)
 			}
 			if err := e.directory(ino); err != nil {
@@ -367,7 +371,7 @@ func (e *explainer) inodes(o audit.Owner, b uint64, old, now []byte) error {
 				e.unexplained("what was changed of inode %d, which a wanted path led to before", ino)
 			}
 		case e.isQuota(ino):
-			if !e.fsIs.SameButForContent(x, y) {
+			if !e.fsIs.SameButForContent(x, y, false) {
 				e.unexplained("what was changed of inode %d, a quota file", ino)
 			}
 		case allZero(y) && ext4ro.Gone(x):

@@ -276,6 +276,37 @@ func (l *journalLog) read(place int) []byte {
 	return b
 }
 
+// A directory that was there and is wanted itself may have another mode, and nothing else that is new.
+func TestTheModeOfAWantedDirectoryIsExplained(t *testing.T) {
+	for _, features := range []string{"", ",inline_data"} {
+		p := testimage.Profile{Name: "mode", Features: "has_journal,ext_attr,filetype,sparse_super,extent,64bit,metadata_csum" + features, BlockSize: 4096, InodeSize: 256}
+		image := testimage.Ext4(t, testimage.Options{Profile: p, StorePaths: -1, Size: 24 << 20, Inodes: 1000})
+		w := newWorkplace(t)
+		w.write("acl", []byte("\x01\x00\x00\x00\x01\x00\x07\x00\x02\x00\x07\x00\x05\x00\x00\x00\x04\x00\x05\x00\x10\x00\x05\x00\x20\x00\x05\x00"))
+		testimage.DebugfsWrite(t, image, 0, "mkdir /srv", "mkdir /srv/d", "ea_set -r -f "+w.path("acl")+" /srv/d system.posix_acl_access")
+		w.write("files.yaml", []byte("version: 1\nfiles:\n  - { path: /srv/d, from: { directory: true }, mode: \"0700\" }\n"))
+		w.sh("cp", "--sparse=always", image, "new.img")
+		w.must(0, "boringboot", "inject", "new.img", "--manifest", "files.yaml", "--overwrite")
+		testimage.Fsck(t, w.path("new.img"), 0)
+		for command, want := range map[string]string{
+			"":                                     "",
+			"set_inode_field /srv/d mode 040777":   "[wrong-mode]",
+			"ea_set /srv/d user.x value":           "nothing explains what was changed of the directory with inode",
+			"set_inode_field /srv mode 040777":     "nothing explains what was changed of the directory with inode",
+			"ea_rm /srv/d system.posix_acl_access": "nothing explains what was changed of the directory with inode",
+		} {
+			w.sh("cp", "--sparse=always", "new.img", "changed.img")
+			if command != "" {
+				testimage.DebugfsWrite(t, w.path("changed.img"), 0, command)
+			}
+			f := w.run("verify-image", "changed.img", "--manifest", "files.yaml", "--before", image)
+			if f.code != min(len(want), 1) || !strings.Contains(f.stdout, want) {
+				t.Errorf("%q: exit code %d, want %q\n%s%s", command, f.code, want, f.stdout, f.stderr)
+			}
+		}
+	}
+}
+
 // clearLog has zeros in the journal's log, as if nothing had gone through it.
 func (w *workplace) clearLog(image string) {
 	w.tb.Helper()

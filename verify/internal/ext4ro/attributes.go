@@ -145,8 +145,9 @@ func tidyAttributes(area []byte, first int) bool {
 	return allZeros(area[min(end, len(area)):])
 }
 
-// sameArea says whether two states of what is behind an inode's fields hold the same attributes, but for what is content.
-func sameArea(a, b []byte, inlineBefore, inline bool) bool {
+// sameArea says whether two states of what is behind an inode's fields hold the same attributes, but for what is content and, if it was changed,
+// for what an access control list has of the mode.
+func sameArea(a, b []byte, inlineBefore, inline, chmod bool, mode uint16) bool {
 	if bytes.Equal(a, b) {
 		return true
 	}
@@ -156,6 +157,13 @@ func sameArea(a, b []byte, inlineBefore, inline bool) bool {
 	}
 	if area, has := areaOf(b, 0); has && is.add(area, 0, inline) != nil {
 		return false
+	}
+	if chmod {
+		for name, value := range was {
+			if is[name] != value {
+				was[name] = value.chmod(name, mode)
+			}
+		}
 	}
 	return maps.Equal(was, is) && tidyArea(b)
 }

@@ -90,12 +90,18 @@ func (fs *FS) DescriptorsIn(block uint64) (first uint32, ok bool) {
 
 // SameButForContent says whether two states of an inode differ in no more than what its content brings with it: size, times, links, map,
 // the flag of an index, checksum; in its inode, its data as well. It has the same extended attributes, and beside its map nothing that was
-// not there.
-func (fs *FS) SameButForContent(a, b []byte) bool {
+// not there. With attr it may have another mode and owner, and what an access control list has of the mode.
+func (fs *FS) SameButForContent(a, b []byte, attr bool) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	x, y := parseInode(0, a), parseInode(0, b)
+	if attr && x.Mode&ModeType == y.Mode&ModeType {
+		a = bytes.Clone(a)
+		for _, f := range []field{{0x00, 0x04}, {0x18, 0x1A}, {0x78, 0x7C}} { // i_mode, l_i_uid_low; l_i_gid_low; l_i_uid_high, l_i_gid_high
+			copy(a[f.first:f.end], b[f.first:f.end])
+		}
+	}
 	const may = FlagIndex | FlagInlineData | FlagExtents | FlagHugeFile
 	if x.Flags&^may != y.Flags&^may {
 		return false
@@ -111,7 +117,7 @@ func (fs *FS) SameButForContent(a, b []byte) bool {
 		{0x74, 0x76}, // i_blocks_high
 		{0x7C, 0x7E}, // i_checksum_lo
 		{0x82, 0x90}, // i_checksum_hi … i_atime_extra
-	}) && sameArea(a[extra:], b[extra:], x.Flags&FlagInlineData != 0, y.Flags&FlagInlineData != 0) && fs.sameBesideMap(x, y)
+	}) && sameArea(a[extra:], b[extra:], x.Flags&FlagInlineData != 0, y.Flags&FlagInlineData != 0, attr, y.Mode) && fs.sameBesideMap(x, y)
 }
 
 // sameBesideMap says whether i_block has nothing beside the map of the content that was not there.
