@@ -1,5 +1,7 @@
 package inject
 
+// This file tests which directories are trees.
+
 import (
 	"os"
 	"path/filepath"
@@ -8,8 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// This file tests which directories are trees.
 
 func TestALinkToATreeIsTheTree(t *testing.T) {
 	dir := t.TempDir()

@@ -1,3 +1,5 @@
+// The names of secret files, on images that have others.
+
 package verify
 
 import (

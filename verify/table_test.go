@@ -1,3 +1,5 @@
+// What is wrong with a partition table, as findings.
+
 package verify
 
 import (

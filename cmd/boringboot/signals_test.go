@@ -1,6 +1,6 @@
 package main_test
 
-// This file has the signals that mean something else than "end": a pipe that nobody reads any more, and those that the program was started to ignore.
+// This file has signals: those that end a run, and those that mean something else: a pipe that nobody reads any more, and those that the program was started to ignore.
 
 import (
 	"io"

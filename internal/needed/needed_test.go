@@ -1,5 +1,7 @@
 package needed
 
+// This file tests what counts as a file that the run needs.
+
 import (
 	"os"
 	"path/filepath"
