@@ -1,3 +1,5 @@
+//go:build unix
+
 package main_test
 
 // This file has signals: those that end a run, and those that mean something else: a pipe that nobody reads any more, and those that the program was started to ignore.
