@@ -41,11 +41,10 @@ const (
 type Step struct {
 	manifest.Entry
 	Action Action
-	Actual string      // where Path leads in the image; differs from it where symbolic links are on the way
-	linkTo string      // of an entry with Link: where that leads
-	sparse bool        // it is a file that will have holes
-	unlike bool        // it is a directory of a tree that is there with another mode or owner, and keeps it
-	tree   fs.FileMode // the mode in the tree
+	Actual string // where Path leads in the image; differs from it where symbolic links are on the way
+	linkTo string // of an entry with Link: where that leads
+	sparse bool   // it is a file that will have holes
+	unlike string // of a directory of a tree that is there with another mode or owner, which it keeps: what differs
 }
 
 // Plan is what is to be done to one file system. It has the steps in the order in which they are done: a directory comes before
@@ -221,7 +220,8 @@ func (p *Plan) decide(e manifest.Entry, actual string, look bool) (Step, error) 
 		case sameAttr:
 			step.Action = Keep
 		case e.KeepAttr:
-			step.Action, step.unlike, step.tree = Keep, true, e.Mode
+			step.Action = Keep
+			step.unlike = fmt.Sprintf("%s has mode %04o and owner %d:%d, not %04o and 0:0", e.Path, st.Mode&0o7777, st.UID, st.GID, filemode.ToUnix(e.Mode))
 			step.Mode, step.UID, step.GID = info.Mode()&filemode.Permissions, st.UID, st.GID
 		case p.opts.Overwrite:
 			step.Action = Attr
@@ -338,8 +338,8 @@ func (p *Plan) Sparse() bool {
 func (p *Plan) Unlike() []string {
 	var list []string
 	for _, s := range p.Steps {
-		if s.unlike {
-			list = append(list, fmt.Sprintf("%s has mode %04o and owner %d:%d, not %04o and 0:0", s.Path, filemode.ToUnix(s.Mode), s.UID, s.GID, filemode.ToUnix(s.tree)))
+		if s.unlike != "" {
+			list = append(list, s.unlike)
 		}
 	}
 	return list
