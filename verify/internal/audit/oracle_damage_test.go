@@ -72,8 +72,11 @@ type blow struct {
 func (s *subject) String(b blow) string {
 	t := s.targets[b.target]
 	sealed := "checksums stale"
-	if b.sealed {
+	switch {
+	case b.sealed:
 		sealed = "sealed"
+	case !s.summed && !s.gdtSummed: // there are none
+		sealed = "as it is"
 	}
 	return fmt.Sprintf("%s | %s | %s, %s", t.structure, t.field, b.how, sealed)
 }

@@ -62,13 +62,10 @@ var telling = []string{"trying backup blocks", "e2fsck: aborted", "Group descrip
 // forbidden is damage that no reason excuses where it passes: bitmaps, checksums, link counts, directory entries, extents.
 var forbidden = regexp.MustCompile(`bitmap|checksum|csum|i_links_count|directory|entry|extent`)
 
-// whereOf is "structure | field" of a damage: how it was done ("checksums stale") is not what is damaged.
-func whereOf(damage string) string { return damage[:max(0, strings.LastIndex(damage, " | "))] }
-
 // reasonFor is why a disagreement is known, or "". Of damage to several fields one that is excused is enough.
 func reasonFor(list []excuse, g *group) string {
 	for _, part := range g.parts {
-		if g.verdict == passes && forbidden.MatchString(whereOf(part)) {
+		if g.verdict == passes && forbidden.MatchString(part) {
 			continue
 		}
 		for _, e := range list {
